@@ -1,0 +1,3 @@
+//! The `cairnfs` program: parse, run, exit code.
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! The small words everything else is made of: validated newtypes without I/O.
+//!
+//! This is the lowest layer (L0): it uses no other module of the crate.
+
+mod clock;
+mod digest;
+mod etag;
+mod ids;
+mod key;
+mod name;
+mod range;
+
+pub use clock::{Clock, Timestamp};
+pub use digest::Sha256Hex;
+pub use etag::ETag;
+pub use ids::{DraftId, Ino, ProcessId};
+pub use key::{KeyError, ObjectKey, MAX_KEY_BYTES};
+pub use name::{FileName, MAX_SEGMENT_BYTES, NameError};
+pub use range::ByteRange;
