@@ -260,6 +260,21 @@ impl Catalog {
         })
     }
 
+    /// Gives a draft another name in its directory; what it wanted stays.
+    ///
+    /// # Errors
+    /// [`CatalogError::NameTaken`] where the name is held.
+    pub fn rename_draft_entry(&self, id: &DraftId, name: &str, at: Timestamp) -> CatalogResult<()> {
+        let (id, name) = (id.clone(), name.to_owned());
+        self.write(Durability::Process, move |c| {
+            let draft = one(c, "id = ?1", &id.as_str())?
+                .ok_or(CatalogError::Sqlite(rusqlite::Error::QueryReturnedNoRows))?;
+            let entry = entries::by_row(c, draft.row)?
+                .ok_or(CatalogError::Sqlite(rusqlite::Error::QueryReturnedNoRows))?;
+            entries::rename(c, draft.row, entry.parent, &name, entry.kind, at)
+        })
+    }
+
     /// Turns a draft into the object that the store now has. The entry keeps its name and, unless `fresh_ino` gives
     /// the row of a placeholder to exchange with, its inode number.
     pub fn publish_draft(&self, id: &DraftId, facts: ObjectFacts, at: Timestamp) -> CatalogResult<Entry> {

@@ -350,6 +350,18 @@ impl Catalog {
         })
     }
 
+    /// Removes an empty directory; hidden objects that are still open below it lose their directory.
+    pub fn remove_dir(&self, row: i64, ino: Ino) -> CatalogResult<()> {
+        self.write(Durability::Process, move |c| {
+            c.prepare_cached(
+                "DELETE FROM entries WHERE parent = ?1 AND shown = 0 AND kind = 2 AND row NOT IN (SELECT row FROM deletes)",
+            )?
+            .execute([sql(ino)])?;
+            c.prepare_cached("DELETE FROM entries WHERE row = ?1")?.execute([row])?;
+            Ok(())
+        })
+    }
+
     /// Exchanges the inode numbers of two entries.
     pub fn swap_inos(&self, a: i64, b: i64) -> CatalogResult<()> {
         self.write(Durability::Process, move |c| {
@@ -370,6 +382,18 @@ impl Catalog {
         self.write(Durability::Process, move |c| {
             c.prepare_cached("UPDATE entries SET size = ?2, mtime = ?3, touched_at = ?4 WHERE row = ?1")?
                 .execute(params![row, sql_size(size), mtime.0, at.0])?;
+            Ok(())
+        })
+    }
+
+    /// Keeps size and modification time of a draft, and waits until they, and its name, are on the disk.
+    pub fn sync_entry(&self, row: i64, size: u64, mtime: Timestamp) -> CatalogResult<()> {
+        self.write(Durability::Host, move |c| {
+            c.prepare_cached("UPDATE entries SET size = ?2, mtime = ?3 WHERE row = ?1")?.execute(params![
+                row,
+                sql_size(size),
+                mtime.0
+            ])?;
             Ok(())
         })
     }
