@@ -8,6 +8,11 @@
 //! `types` · `layout` · `store`, `catalog`, `cache` · `read`, `drafts` · `fs` · `fuse`, `control`, `systemd` ·
 //! `config` · `daemon` · `cli`.
 
+pub mod cache;
 pub mod catalog;
+pub mod drafts;
+pub mod fs;
+pub mod layout;
+pub mod read;
 pub mod store;
 pub mod types;
