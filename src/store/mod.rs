@@ -11,7 +11,9 @@
 //! * [`StoreError`] kinds mean the same for all stores; one conformance suite (`tests/store_conformance.rs`) holds
 //!   both to this text.
 
+mod dir;
 mod error;
+mod fields;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
+pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
 
 use crate::types::{ByteRange, DraftId, ETag, ObjectKey, Sha256Hex, Timestamp};
