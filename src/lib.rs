@@ -12,6 +12,7 @@ pub mod cache;
 pub mod catalog;
 pub mod drafts;
 pub mod fs;
+pub mod fuse;
 pub mod layout;
 pub mod read;
 pub mod store;

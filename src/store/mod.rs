@@ -14,6 +14,7 @@
 mod dir;
 mod error;
 mod fields;
+pub mod retry;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
