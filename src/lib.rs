@@ -8,5 +8,7 @@
 //! `types` · `layout` · `store`, `catalog`, `cache` · `read`, `drafts` · `fs` · `fuse`, `control`, `systemd` ·
 //! `config` · `daemon` · `cli`.
 
+pub mod control;
 pub mod store;
+pub mod systemd;
 pub mod types;
