@@ -9,6 +9,7 @@
 //! `config` · `daemon` · `cli`.
 
 pub mod control;
+pub mod layout;
 pub mod store;
 pub mod systemd;
 pub mod types;

@@ -13,7 +13,6 @@
 
 mod error;
 
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -149,7 +148,12 @@ pub trait ObjectStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::VersionChanged`] where the version is gone.
-    async fn get(&self, key: &ObjectKey, range: Option<ByteRange>, if_match: Option<&ETag>) -> StoreResult<ObjectBody>;
+    async fn get(
+        &self,
+        key: &ObjectKey,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<ObjectBody>;
 
     /// Creates `key` if, and only if, it is free; all of it or nothing. `meta.sha256` must be set for bodies in files.
     /// Returns the new object with `meta`.
@@ -163,7 +167,13 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::VersionChanged`] or [`StoreError::NotFound`] for the source, [`StoreError::AlreadyExists`] for the
     /// destination.
-    async fn copy(&self, from: &ObjectKey, version: &ETag, to: &ObjectKey, meta: &ObjectMeta) -> StoreResult<ObjectInfo>;
+    async fn copy(
+        &self,
+        from: &ObjectKey,
+        version: &ETag,
+        to: &ObjectKey,
+        meta: &ObjectMeta,
+    ) -> StoreResult<ObjectInfo>;
 
     /// Deletes `key` if it is still the version `version`. An object that is already gone is success.
     ///
@@ -176,7 +186,13 @@ pub trait ObjectStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// A listing that fails has told nothing: what it did return must not be taken for complete.
-    async fn list(&self, prefix: &str, delimiter: bool, next: Option<&str>, limit: Option<u32>) -> StoreResult<ListPage>;
+    async fn list(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+        next: Option<&str>,
+        limit: Option<u32>,
+    ) -> StoreResult<ListPage>;
 
     /// Replaces nothing and promises nothing: writes `key` without a condition. Only for probing under the service
     /// prefix.

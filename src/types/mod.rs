@@ -14,6 +14,6 @@ pub use clock::{Clock, Timestamp};
 pub use digest::Sha256Hex;
 pub use etag::ETag;
 pub use ids::{DraftId, Ino, ProcessId};
-pub use key::{KeyError, ObjectKey, MAX_KEY_BYTES};
+pub use key::{KeyError, MAX_KEY_BYTES, ObjectKey};
 pub use name::{FileName, MAX_SEGMENT_BYTES, NameError};
 pub use range::ByteRange;
