@@ -52,12 +52,23 @@ impl fmt::Display for Mistake {
 
 /// What readers and validators have found so far.
 #[derive(Debug, Default)]
-pub struct Mistakes(Vec<Mistake>);
+pub struct Mistakes {
+    found: Vec<Mistake>,
+    unreadable: Vec<Place>,
+}
 
 impl Mistakes {
-    /// Notes one more.
+    /// Notes one more, unless its place could not be read at all: what is said there would be guesswork.
     pub fn push(&mut self, place: Place, message: impl Into<String>) {
-        self.0.push(Mistake { place, message: message.into() });
+        if !self.unreadable.contains(&place) {
+            self.found.push(Mistake { place, message: message.into() });
+        }
+    }
+
+    /// Notes that nothing sensible stands at `place`; later mistakes there are left out.
+    pub fn push_unreadable(&mut self, place: Place, message: impl Into<String>) {
+        self.push(place.clone(), message);
+        self.unreadable.push(place);
     }
 
     /// Returns the error that carries all of them, in order of their places, or `Ok` where there is none.
@@ -65,12 +76,12 @@ impl Mistakes {
     /// # Errors
     /// When anything was noted.
     pub fn into_result(mut self) -> Result<(), ConfigError> {
-        if self.0.is_empty() {
+        if self.found.is_empty() {
             return Ok(());
         }
-        self.0.sort();
-        self.0.dedup();
-        Err(ConfigError { mistakes: self.0 })
+        self.found.sort();
+        self.found.dedup();
+        Err(ConfigError { mistakes: self.found })
     }
 }
 

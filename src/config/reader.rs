@@ -86,6 +86,46 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Reads `key` as a list of texts, each with its own line. Items of another type are noted and left out.
+    pub fn take_texts(
+        &mut self,
+        key: &'static str,
+        mistakes: &mut Mistakes,
+    ) -> Option<Found<Vec<Found<String>>>> {
+        let value = self.raw(key)?;
+        let place = self.source.place(&value.span());
+        let Some(list) = value.get_ref().as_array() else {
+            mistakes
+                .push(place, format!("{}: {}", self.label(key), wanted("a list of texts", value.get_ref())));
+            return None;
+        };
+        let mut items = Vec::new();
+        for item in list.iter() {
+            let place = self.source.place(&item.span());
+            match text(item.get_ref()) {
+                Ok(value) => items.push(Found { value, place }),
+                Err(why) => mistakes.push(place, format!("{}: {why}", self.label(key))),
+            }
+        }
+        Some(Found { value: items, place })
+    }
+
+    /// Begins to read the table under `name`. Where there is none, or something else, it reads like an empty one.
+    pub fn table(&mut self, name: &'static str, mistakes: &mut Mistakes) -> Section<'a> {
+        let table = self.raw(name).and_then(|value| {
+            let table = value.get_ref().as_table();
+            if table.is_none() {
+                let place = self.source.place(&value.span());
+                mistakes.push(
+                    place,
+                    format!("{name}: {}", wanted(&format!("a table, [{name}]"), value.get_ref())),
+                );
+            }
+            table
+        });
+        Section::new(name, table, self.source)
+    }
+
     /// Notes every key that nobody took. `elsewhere` names the section that knows a key, for a better hint.
     pub fn finish(self, elsewhere: impl Fn(&str) -> Option<&'static str>, mistakes: &mut Mistakes) {
         for key in self.table.into_iter().flat_map(|t| t.keys()) {
@@ -103,7 +143,8 @@ impl<'a> Section<'a> {
                     None => format!("; known here: {}", self.taken.join(", ")),
                 }
             };
-            mistakes.push(self.source.place(&key.span()), format!("unknown key '{}'{hint}", self.label(name)));
+            mistakes
+                .push(self.source.place(&key.span()), format!("unknown key '{}'{hint}", self.label(name)));
         }
     }
 
@@ -114,7 +155,7 @@ impl<'a> Section<'a> {
 
 /// Returns the candidate that `word` is most likely a slip of, if one is close enough.
 fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
-    // 0.8 lets one or two slips pass in names of this length and keeps unrelated words apart
+    // lets one or two slips pass in names of this length and keeps unrelated words apart
     candidates
         .iter()
         .map(|c| (strsim::normalized_damerau_levenshtein(word, c), *c))
@@ -128,15 +169,18 @@ pub fn text(value: &DeValue<'_>) -> Result<String, String> {
     value.as_str().map(str::to_owned).ok_or_else(|| wanted("a text in quotes", value))
 }
 
-/// Reads a list of texts.
-pub fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
-    let list = value.as_array().ok_or_else(|| wanted("a list of texts", value))?;
-    list.iter().map(|item| text(item.get_ref())).collect()
-}
-
 /// Reads `true` or `false`.
 pub fn switch(value: &DeValue<'_>) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| wanted("true or false, without quotes", value))
+}
+
+/// Reads `true`, `false`, or `"auto"` as `None`.
+pub fn switch_or_auto(value: &DeValue<'_>) -> Result<Option<bool>, String> {
+    match value {
+        DeValue::Boolean(on) => Ok(Some(*on)),
+        DeValue::String(text) if text == "auto" => Ok(None),
+        _ => Err(wanted("true, false or \"auto\"", value)),
+    }
 }
 
 /// Reads a duration.
@@ -180,11 +224,6 @@ pub fn mode(value: &DeValue<'_>) -> Result<u32, String> {
     }
 }
 
-/// Returns a reader of one of a few words.
-pub fn word<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&DeValue<'_>) -> Result<T, String> {
-    move |value| pick(words, value.as_str().ok_or_else(|| wanted(&one_of(words), value))?)
-}
-
 /// Returns what `text` stands for among `words`.
 ///
 /// # Errors
@@ -205,13 +244,16 @@ fn is_none(value: &DeValue<'_>) -> bool {
 
 /// Words for a value of the wrong type. The value itself is not repeated: it may be a secret.
 fn wanted(what: &str, value: &DeValue<'_>) -> String {
-    format!("must be {what}, not {}", match value.type_str() {
-        "string" => "a text",
-        "integer" => "a whole number",
-        "float" => "a decimal fraction",
-        "boolean" => "true or false",
-        "array" => "a list",
-        "table" => "a table",
-        other => other,
-    })
+    format!(
+        "must be {what}, not {}",
+        match value.type_str() {
+            "string" => "a text",
+            "integer" => "a whole number",
+            "float" => "a decimal fraction",
+            "boolean" => "true or false",
+            "array" => "a list",
+            "table" => "a table",
+            other => other,
+        }
+    )
 }
