@@ -53,6 +53,9 @@ pub struct Known {
     pub scratch: bool,
     /// The object beside which it is written.
     pub beside: Option<(ObjectKey, ETag)>,
+    /// The inode number of that object, which `fstat` shows to the writer (vim and others compare it with what `stat`
+    /// said before the open).
+    pub beside_ino: Option<Ino>,
     /// Its entry is listed (a draft beside an object is, from its first change on).
     pub listed: bool,
     /// Where the first content comes from.
@@ -140,6 +143,7 @@ impl Known {
             row,
             scratch: false,
             beside: None,
+            beside_ino: None,
             listed: true,
             origin: Origin::Own,
             size: 0,

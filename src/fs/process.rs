@@ -55,9 +55,10 @@ pub enum Holds {
     Unknown,
 }
 
-/// Looks whether `p` or one of its children has a descriptor of, or maps, the inode `ino` of the file system whose
-/// device number is `device` (`major:minor`). Asks nothing of that file system.
-pub fn holds(p: ProcessId, ino: Ino, device: &str) -> Holds {
+/// Looks whether `p` or one of its children can write to one of the inodes `inos` of the file system whose device number
+/// is `device` (`major:minor`): by a descriptor or a mapping. Asks nothing of that file system.
+pub fn holds(p: ProcessId, inos: &[Ino], device: &str) -> Holds {
+    let wanted: Vec<String> = inos.iter().map(ToString::to_string).collect();
     let mut queue = vec![p.tgid];
     let mut seen = HashSet::new();
     while let Some(pid) = queue.pop() {
@@ -67,7 +68,7 @@ pub fn holds(p: ProcessId, ino: Ino, device: &str) -> Holds {
         if seen.len() > MAX_PROCESSES {
             return Holds::Unknown;
         }
-        match holds_itself(pid, ino, device) {
+        match holds_itself(pid, &wanted, device) {
             // A child that ended meanwhile holds nothing.
             Holds::Unknown if pid != p.tgid && !std::path::Path::new(&format!("/proc/{pid}")).exists() => {}
             Holds::No => {}
@@ -78,13 +79,12 @@ pub fn holds(p: ProcessId, ino: Ino, device: &str) -> Holds {
     Holds::No
 }
 
-fn holds_itself(pid: u32, ino: Ino, device: &str) -> Holds {
+fn holds_itself(pid: u32, wanted: &[String], device: &str) -> Holds {
     let Ok(dir) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return Holds::Unknown };
-    let wanted = ino.to_string();
     let mut mounts = None;
     for info in dir.flatten() {
         let Ok(text) = fs::read_to_string(info.path()) else { continue }; // closed meanwhile
-        if field(&text, "ino:") != Some(wanted.as_str()) {
+        if !field(&text, "ino:").is_some_and(|i| wanted.iter().any(|w| w == i)) || !writes(&text) {
             continue;
         }
         let mounts = mounts.get_or_insert_with(|| mounts_of(pid, device));
@@ -92,7 +92,13 @@ fn holds_itself(pid: u32, ino: Ino, device: &str) -> Holds {
             return Holds::Yes;
         }
     }
-    if maps(pid, &wanted, device) { Holds::Yes } else { Holds::No }
+    if maps(pid, wanted, device) { Holds::Yes } else { Holds::No }
+}
+
+/// Returns whether a descriptor is open for writing; `flags:` in fdinfo is octal.
+fn writes(fdinfo: &str) -> bool {
+    let flags = field(fdinfo, "flags:").and_then(|f| i32::from_str_radix(f, 8).ok());
+    flags.is_none_or(|f| f & libc::O_ACCMODE != libc::O_RDONLY)
 }
 
 /// The mount ids under which a process sees the device: bind mounts and other namespaces have ids of their own.
@@ -108,7 +114,7 @@ fn mounts_of(pid: u32, device: &str) -> HashSet<String> {
 }
 
 /// Writable shared mappings outlive their descriptor and are writing (semantics 3.5).
-fn maps(pid: u32, ino: &str, device: &str) -> bool {
+fn maps(pid: u32, inos: &[String], device: &str) -> bool {
     let Ok(text) = fs::read_to_string(format!("/proc/{pid}/maps")) else { return false };
     let Some((major, minor)) = device.split_once(':') else { return false };
     let (Ok(major), Ok(minor)) = (major.parse::<u32>(), minor.parse::<u32>()) else { return false };
@@ -118,7 +124,7 @@ fn maps(pid: u32, ino: &str, device: &str) -> bool {
         let (Some(_), Some(perms), Some(_), Some(dev), Some(i)) = (f.next(), f.next(), f.next(), f.next(), f.next()) else {
             return false;
         };
-        i == ino && dev == device && perms.contains('w') && perms.ends_with('s')
+        dev == device && inos.iter().any(|w| w == i) && perms.contains('w') && perms.ends_with('s')
     })
 }
 
@@ -180,8 +186,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let meta = file.as_file().metadata().unwrap();
         let device = format!("{}:{}", rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev()));
-        assert_eq!(holds(me(), Ino(meta.ino()), &device), Holds::Yes);
+        assert_eq!(holds(me(), &[Ino(meta.ino())], &device), Holds::Yes);
         drop(file);
-        assert_eq!(holds(me(), Ino(meta.ino()), &device), Holds::No);
+        assert_eq!(holds(me(), &[Ino(meta.ino())], &device), Holds::No);
     }
 }

@@ -146,8 +146,8 @@ impl Fuse for Adapter {
         // Inode numbers are rows of the catalog: they live whether the kernel remembers them or not.
     }
 
-    fn getattr(&self, _req: &Request, node: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        attr(reply, self.fs.getattr(ino(node)));
+    fn getattr(&self, req: &Request, node: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+        attr(reply, self.fs.getattr_for(caller(req), ino(node)));
     }
 
     fn setattr(

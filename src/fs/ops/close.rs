@@ -48,13 +48,18 @@ impl Filesystem {
 
     /// Returns whether no process that opened the draft for writing, nor a child of one, can still write to it.
     async fn nobody_holds(&self, draft: &Arc<Draft>) -> bool {
-        let mut openers: Vec<ProcessId> = draft.state.lock().writers.clone();
+        let (mut openers, beside_ino): (Vec<ProcessId>, _) = {
+            let k = draft.state.lock();
+            (k.writers.clone(), k.beside_ino)
+        };
         openers.sort_unstable_by_key(|p| (p.tgid, p.start));
         openers.dedup();
-        let (ino, device) = (draft.ino, self.device().to_owned());
+        // The kernel shows whichever of the two it was last told.
+        let inos: Vec<Ino> = std::iter::once(draft.ino).chain(beside_ino).collect();
+        let device = self.device().to_owned();
         // Reading /proc/<pid>/maps takes that process's memory lock: never on a thread that serves its page faults.
         tokio::task::spawn_blocking(move || {
-            openers.iter().all(|p| process::holds(*p, ino, &device) == Holds::No)
+            openers.iter().all(|p| process::holds(*p, &inos, &device) == Holds::No)
         })
         .await
         .unwrap_or(false)

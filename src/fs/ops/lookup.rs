@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::catalog::{Entry, Shown};
 use crate::fs::attr::check_access;
-use crate::fs::{Attr, Caller, Filesystem, FsError, FsResult, Looked, Want};
+use crate::fs::{Attr, Caller, Filesystem, FsError, FsResult, Looked, Want, process_of};
 use crate::types::{FileName, Ino};
 
 /// Attributes of an object hold as long as its inode: another version is another inode.
@@ -64,6 +64,27 @@ impl Filesystem {
     pub fn getattr(&self, ino: Ino) -> FsResult<Looked> {
         let entry = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
         self.looked(&entry)
+    }
+
+    /// Returns the attributes of `ino` for `fstat`. A process that opened an object and was led to a draft beside it is
+    /// shown the object's inode number: vim, among others, takes another number for a file that was exchanged under it.
+    ///
+    /// # Errors
+    /// [`FsError::Stale`] where the inode is gone.
+    pub fn getattr_for(&self, caller: Caller, ino: Ino) -> FsResult<Looked> {
+        let mut looked = self.getattr(ino)?;
+        if let Some(draft) = self.local(ino)? {
+            let (maker, shown) = {
+                let k = draft.state.lock();
+                (k.maker, k.beside_ino)
+            };
+            if let Some(shown) = shown
+                && process_of(caller) == maker
+            {
+                looked.attr.ino = shown;
+            }
+        }
+        Ok(looked)
     }
 
     /// Checks whether the caller may do `want`.

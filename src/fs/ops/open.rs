@@ -172,7 +172,9 @@ impl Filesystem {
             beside: Some((key, etag)),
             origin,
         };
-        Ok(self.make_beside(new)?.1)
+        let (_, draft) = self.make_beside(new)?;
+        draft.state.lock().beside_ino = Some(entry.ino);
+        Ok(draft)
     }
 
     fn redirect_beside_draft(&self, caller: Caller, entry: &Entry) -> FsResult<Opened> {
