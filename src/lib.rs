@@ -8,6 +8,14 @@
 //! `types` · `layout` · `store`, `catalog`, `cache` · `read`, `drafts` · `fs` · `fuse`, `control`, `systemd` ·
 //! `config` · `daemon` · `cli`.
 
+pub mod cache;
+pub mod catalog;
+pub mod control;
+pub mod drafts;
+pub mod fs;
+pub mod fuse;
 pub mod layout;
+pub mod read;
 pub mod store;
+pub mod systemd;
 pub mod types;

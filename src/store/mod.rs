@@ -11,7 +11,10 @@
 //! * [`StoreError`] kinds mean the same for all stores; one conformance suite (`tests/store_conformance.rs`) holds
 //!   both to this text.
 
+mod dir;
 mod error;
+mod fields;
+pub mod retry;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +23,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
+pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
 
 use crate::types::{ByteRange, DraftId, ETag, ObjectKey, Sha256Hex, Timestamp};
@@ -200,6 +204,20 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// # Errors
     /// As any request.
     async fn put_for_probe(&self, key: &ObjectKey, body: Bytes) -> StoreResult<ETag>;
+
+    /// [`copy`](Self::copy) without looking first: only the condition in the request protects the destination. Only
+    /// for probing.
+    ///
+    /// # Errors
+    /// As [`copy`](Self::copy), where the store honours the condition.
+    async fn copy_for_probe(&self, from: &ObjectKey, version: &ETag, to: &ObjectKey) -> StoreResult<()>;
+
+    /// [`delete`](Self::delete) without looking first: only the condition in the request protects the object. Only
+    /// for probing and for cleaning up after it.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete), where the store honours the condition.
+    async fn delete_for_probe(&self, key: &ObjectKey, version: &ETag) -> StoreResult<()>;
 
     /// Returns what this kind of store is known to do before anything is probed; `None` for "must be probed".
     fn known_capabilities(&self) -> Option<Capabilities>;
