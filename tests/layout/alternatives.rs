@@ -156,7 +156,7 @@ fn random_suffix_is_seven_letters_and_digits_and_differs() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn alternative_is_a_document_of_the_same_domain_within_all_limits(

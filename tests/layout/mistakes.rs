@@ -58,7 +58,7 @@ fn layout_with_overlapping_templates_is_refused_with_an_example() {
         ("a/{x}.txt", "a/b_{y}", "a/b_.txt"),
         ("a/{x:int}", "a/{y}", "a/0"),
         ("s/{id}/{p:path}", "s/{id}/raw/{f}", "s/x/raw/x"),
-        ("s/{p:path}.md", "s/{a}/{b}/x_{c}", "s/x/x/x_x.md"),
+        ("s/{p:path}.md", "s/{a}/{b}/x_{c}", "s/x/x/x_.md"),
         // the shortest text that fits both is `..`, which is no name
         ("a/.{x}", "a/{y}.", "a/.x."),
     ];

@@ -120,6 +120,11 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn layout_path_belongs_to_one_domain_at_most(
         texts in prop::collection::vec(template(), 2..5),
