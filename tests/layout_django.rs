@@ -2,7 +2,7 @@
 //!
 //! Needs the Python environments that `tests/setup/django.sh` makes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop with what it saw")]
-#![expect(clippy::panic, reason = "as above")]
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "as above")]
 
 #[path = "layout/names.rs"]
 mod names;

@@ -94,7 +94,12 @@ impl Deletes {
                 Ok(())
             }
             Err(e) => {
-                self.catalog.event(Clock.now(), "not-deleted", key.as_str(), &format!("the name came back: {e}"));
+                self.catalog.event(
+                    Clock.now(),
+                    "not-deleted",
+                    key.as_str(),
+                    &format!("the name came back: {e}"),
+                );
                 self.name_back(&delete)
             }
         };

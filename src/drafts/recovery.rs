@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn acknowledged_with_bytes_is_never_forgotten() {
-        for state in [DraftState::Saved, DraftState::Publishing, DraftState::Failed, DraftState::Interrupted] {
+        for state in [DraftState::Saved, DraftState::Publishing, DraftState::Failed, DraftState::Interrupted]
+        {
             for beside in [false, true] {
                 assert_ne!(plan(&draft(state, beside), Found::File(1)), Recovery::Forget);
             }

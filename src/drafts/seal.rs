@@ -113,7 +113,8 @@ impl Sealer {
         };
         let sha256 = self.digest(draft).await?;
         let body = self.body(draft, &id, size).await?;
-        let record = self.catalog.draft_of(row)?.ok_or_else(|| SealError::Local(format!("draft {id} is unknown")))?;
+        let record =
+            self.catalog.draft_of(row)?.ok_or_else(|| SealError::Local(format!("draft {id} is unknown")))?;
         let mut attempt = record.attempt;
         for _ in 0..MAX_NAMES {
             let key = self.key_of(row)?;
@@ -190,14 +191,22 @@ impl Sealer {
     }
 
     fn key_of(&self, row: i64) -> Result<ObjectKey, SealError> {
-        let entry = self.catalog.entry_by_row(row)?.ok_or_else(|| SealError::Local("the draft lost its entry".into()))?;
+        let entry = self
+            .catalog
+            .entry_by_row(row)?
+            .ok_or_else(|| SealError::Local("the draft lost its entry".into()))?;
         let dir = self.catalog.dir_path(entry.parent)?.unwrap_or_default();
         let path = if dir.is_empty() { entry.name } else { format!("{dir}/{}", entry.name) };
         ObjectKey::new(path).map_err(|e| SealError::Local(e.to_string()))
     }
 
     /// Asks the store to create `key` until it says yes or no for sure.
-    async fn create(&self, key: &ObjectKey, body: &UploadBody, meta: &ObjectMeta) -> Result<Outcome, SealError> {
+    async fn create(
+        &self,
+        key: &ObjectKey,
+        body: &UploadBody,
+        meta: &ObjectMeta,
+    ) -> Result<Outcome, SealError> {
         loop {
             match retry::retry(self.patience, || self.store.create(key, body, meta)).await {
                 Ok(info) => return Ok(Outcome::Ours(info)),
@@ -216,7 +225,10 @@ impl Sealer {
     }
 
     fn take_next_name(&self, id: &DraftId, row: i64, wanted: &str) -> Result<(), SealError> {
-        let entry = self.catalog.entry_by_row(row)?.ok_or_else(|| SealError::Local("the draft lost its entry".into()))?;
+        let entry = self
+            .catalog
+            .entry_by_row(row)?
+            .ok_or_else(|| SealError::Local("the draft lost its entry".into()))?;
         let name = free_alternative(&self.catalog, &self.layout, entry.parent, wanted)?;
         self.catalog.rename_draft_entry(id, &name, now())?;
         self.deletes.notices.entry_changed(entry.parent, &entry.name);
@@ -224,7 +236,14 @@ impl Sealer {
         Ok(())
     }
 
-    fn record(&self, draft: &Arc<Draft>, id: &DraftId, wanted: &str, info: ObjectInfo, sha256: Sha256Hex) -> Result<Sealed, SealError> {
+    fn record(
+        &self,
+        draft: &Arc<Draft>,
+        id: &DraftId,
+        wanted: &str,
+        info: ObjectInfo,
+        sha256: Sha256Hex,
+    ) -> Result<Sealed, SealError> {
         let at = now();
         let mut facts = facts(&self.layout, &info, Some(at));
         facts.detail.sha256 = Some(sha256);

@@ -87,7 +87,9 @@ impl Filesystem {
         let row = draft.state.lock().row;
         let Some(entry) = self.catalog.entry_by_row(row)? else { return Ok(false) };
         let siblings = self.catalog.children(entry.parent, 0, SCRATCH_SCAN)?;
-        Ok(siblings.iter().any(|s| s.kind == crate::catalog::Kind::Scratch && scratch_base(&s.name) == Some(entry.name.as_str())))
+        Ok(siblings.iter().any(|s| {
+            s.kind == crate::catalog::Kind::Scratch && scratch_base(&s.name) == Some(entry.name.as_str())
+        }))
     }
 
     /// Ends writing: no new drafts, pending deletes carried out, what waits published; for at most `patience`. Returns how
@@ -117,10 +119,13 @@ impl Filesystem {
     fn left_over(&self) -> usize {
         let waiting = {
             let locals = self.locals.lock();
-            locals.values().filter(|d| {
-                let k = d.state.lock();
-                !k.scratch && !k.published && !k.set_aside && k.size > 0
-            }).count()
+            locals
+                .values()
+                .filter(|d| {
+                    let k = d.state.lock();
+                    !k.scratch && !k.published && !k.set_aside && k.size > 0
+                })
+                .count()
         };
         waiting + self.catalog.deletes().map_or(0, |d| d.len())
     }

@@ -51,10 +51,9 @@ impl Filesystem {
         let (mut objects, mut dirs): (Vec<ObjectFacts>, Vec<(String, String)>) = (Vec::new(), Vec::new());
         let mut next: Option<String> = None;
         loop {
-            let page = retry::retry(self.options.deadline, || {
-                self.store.list(&prefix, true, next.as_deref(), None)
-            })
-            .await?;
+            let page =
+                retry::retry(self.options.deadline, || self.store.list(&prefix, true, next.as_deref(), None))
+                    .await?;
             for info in &page.objects {
                 if self.shows(&prefix, &info.key) {
                     objects.push(facts(&self.layout, info, None));
@@ -98,7 +97,12 @@ impl Filesystem {
     /// # Errors
     /// [`FsError::NotAllowed`] where the store refuses to say. Unreachable means "not there", so that files can still
     /// be made.
-    pub(super) async fn find_in_store(&self, dir: &Entry, path: &str, name: &FileName) -> FsResult<Option<Entry>> {
+    pub(super) async fn find_in_store(
+        &self,
+        dir: &Entry,
+        path: &str,
+        name: &FileName,
+    ) -> FsResult<Option<Entry>> {
         if !self.is_listed_dir(path) || self.known_missing(dir, name.as_str()) {
             return Ok(None);
         }
@@ -120,8 +124,12 @@ impl Filesystem {
         }
         match object {
             Ok(info) => {
-                let merged =
-                    self.catalog.merge_object(dir.ino, name.as_str(), Some(facts(&self.layout, &info, None)), asked_at)?;
+                let merged = self.catalog.merge_object(
+                    dir.ino,
+                    name.as_str(),
+                    Some(facts(&self.layout, &info, None)),
+                    asked_at,
+                )?;
                 self.tell(dir.ino, &merged);
                 Ok(self.catalog.child(dir.ino, name.as_str())?)
             }

@@ -97,7 +97,8 @@ impl Filesystem {
             mtime_set: None,
             reason: None,
         };
-        let (entry, record) = self.catalog.insert_draft(entry, record).inspect_err(|_| self.staging.remove(&id))?;
+        let (entry, record) =
+            self.catalog.insert_draft(entry, record).inspect_err(|_| self.staging.remove(&id))?;
         let mut known = Known::new(id, record.row, maker, now);
         known.scratch = new.scratch;
         known.beside = new.beside;
@@ -107,7 +108,11 @@ impl Filesystem {
         let draft = Arc::new(Draft::new(entry.ino, file, known));
         self.locals.lock().insert(entry.ino, Arc::clone(&draft));
         self.misses.lock().remove(&(new.parent, entry.name.clone()));
-        tracing::debug!("new {} {}", if new.scratch { "scratch file" } else { "draft" }, join(new.dir, &entry.name));
+        tracing::debug!(
+            "new {} {}",
+            if new.scratch { "scratch file" } else { "draft" },
+            join(new.dir, &entry.name)
+        );
         Ok((entry, draft))
     }
 

@@ -27,8 +27,8 @@ mod status;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::{OnceLock, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -236,7 +236,12 @@ impl Filesystem {
     }
 
     /// Returns the directory that a name is about to be changed in, with the rights to do so.
-    fn dir_for_change(&self, caller: Caller, parent: Ino, name: &[u8]) -> FsResult<(Entry, String, FileName)> {
+    fn dir_for_change(
+        &self,
+        caller: Caller,
+        parent: Ino,
+        name: &[u8],
+    ) -> FsResult<(Entry, String, FileName)> {
         let name = FileName::from_bytes(name)?;
         let (dir, path) = self.dir(parent)?;
         attr::check_access(caller, &self.options.ownership.attr(&dir), Want(Want::WRITE.0 | Want::SEARCH.0))?;

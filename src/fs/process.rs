@@ -121,7 +121,9 @@ fn maps(pid: u32, inos: &[String], device: &str) -> bool {
     let device = format!("{major:02x}:{minor:02x}");
     text.lines().any(|line| {
         let mut f = line.split_whitespace();
-        let (Some(_), Some(perms), Some(_), Some(dev), Some(i)) = (f.next(), f.next(), f.next(), f.next(), f.next()) else {
+        let (Some(_), Some(perms), Some(_), Some(dev), Some(i)) =
+            (f.next(), f.next(), f.next(), f.next(), f.next())
+        else {
             return false;
         };
         dev == device && inos.iter().any(|w| w == i) && perms.contains('w') && perms.ends_with('s')
@@ -166,10 +168,11 @@ mod tests {
     fn of_thread_of_a_second_thread_is_the_process() {
         #[expect(clippy::cast_sign_loss, reason = "thread ids are positive")]
         let tid = std::thread::spawn(|| rustix::thread::gettid().as_raw_nonzero().get() as u32);
-        let process = std::thread::spawn(|| of_thread(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()))
-            .join()
-            .unwrap()
-            .unwrap();
+        let process =
+            std::thread::spawn(|| of_thread(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()))
+                .join()
+                .unwrap()
+                .unwrap();
         assert_ne!(tid.join().unwrap(), me().tgid);
         assert_eq!(process, me());
     }

@@ -33,7 +33,9 @@ impl Filesystem {
     /// Waits until the bytes of the staging file, and its name, are on the disk.
     pub(super) async fn sync_content(&self, draft: &Arc<Draft>) -> FsResult<()> {
         let (content, staging) = (Arc::clone(draft), Arc::clone(&self.staging));
-        let synced = tokio::task::spawn_blocking(move || content.file.sync_data().and_then(|()| staging.sync_dir())).await;
+        let synced =
+            tokio::task::spawn_blocking(move || content.file.sync_data().and_then(|()| staging.sync_dir()))
+                .await;
         match synced {
             Ok(Ok(())) => Ok(()),
             Ok(Err(e)) => {
@@ -48,7 +50,11 @@ impl Filesystem {
     ///
     /// # Errors
     /// Why it was not published, where that is known in time. The draft is kept as failed, out of the directory.
-    pub(super) async fn publish_and_wait(self: &Arc<Self>, draft: &Arc<Draft>, patience: Duration) -> FsResult<()> {
+    pub(super) async fn publish_and_wait(
+        self: &Arc<Self>,
+        draft: &Arc<Draft>,
+        patience: Duration,
+    ) -> FsResult<()> {
         let mut task = {
             let (fs, draft) = (Arc::clone(self), Arc::clone(draft));
             self.tasks.spawn(async move { fs.publish(&draft).await })

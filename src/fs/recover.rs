@@ -15,7 +15,8 @@ impl Filesystem {
     pub fn recover(self: &Arc<Self>) -> FsResult<()> {
         let records = self.catalog.drafts()?;
         for record in &records {
-            let found = std::fs::metadata(self.staging.path(&record.id)).map_or(Found::Missing, |m| Found::File(m.len()));
+            let found = std::fs::metadata(self.staging.path(&record.id))
+                .map_or(Found::Missing, |m| Found::File(m.len()));
             self.recover_one(record, plan(record, found))?;
         }
         for id in self.staging.list()? {
@@ -26,7 +27,10 @@ impl Filesystem {
             if std::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {
                 self.staging.remove(&id);
             } else {
-                tracing::warn!("{}: content that the catalog does not know is left where it is", path.display());
+                tracing::warn!(
+                    "{}: content that the catalog does not know is left where it is",
+                    path.display()
+                );
             }
         }
         Ok(())
@@ -46,8 +50,19 @@ impl Filesystem {
             }
             Recovery::Interrupt => {
                 let reason = "the daemon ended while it was being written";
-                self.catalog.event(Clock.now(), "interrupted", &record.wanted, &format!("{reason}; kept as draft {}", record.id));
-                Ok(self.catalog.set_draft_state(&record.id, DraftState::Interrupted, Some(reason), true, Clock.now())?)
+                self.catalog.event(
+                    Clock.now(),
+                    "interrupted",
+                    &record.wanted,
+                    &format!("{reason}; kept as draft {}", record.id),
+                );
+                Ok(self.catalog.set_draft_state(
+                    &record.id,
+                    DraftState::Interrupted,
+                    Some(reason),
+                    true,
+                    Clock.now(),
+                )?)
             }
             Recovery::Resume => {
                 if let Some(entry) = self.catalog.entry_by_row(record.row)? {

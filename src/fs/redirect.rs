@@ -77,8 +77,11 @@ impl Redirects {
     pub fn expire(&self) -> Vec<Ino> {
         let now = Clock.now();
         let mut pending = self.pending.lock();
-        let old: Vec<_> =
-            pending.iter().filter(|(_, r)| now.since(r.made_at) > LEFT_OVER).map(|(k, _)| k.clone()).collect();
+        let old: Vec<_> = pending
+            .iter()
+            .filter(|(_, r)| now.since(r.made_at) > LEFT_OVER)
+            .map(|(k, _)| k.clone())
+            .collect();
         old.into_iter().filter_map(|k| pending.remove(&k)).map(|r| r.draft).collect()
     }
 }

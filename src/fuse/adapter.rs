@@ -12,10 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fuser::{
-    AccessFlags, BsdFileFlags, Errno, FileHandle, FileType, Filesystem as Fuse, FopenFlags, Generation, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
-    WriteFlags,
+    AccessFlags, BsdFileFlags, Errno, FileHandle, FileType, Filesystem as Fuse, FopenFlags, Generation,
+    INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use tokio::runtime::Handle;
 
@@ -139,7 +139,9 @@ impl Fuse for Adapter {
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let (fs, caller, name) = (Arc::clone(&self.fs), caller(req), name.as_bytes().to_vec());
-        self.run_bounded(async move { fs.lookup(caller, ino(parent), &name).await }, move |r| entry(reply, r));
+        self.run_bounded(async move { fs.lookup(caller, ino(parent), &name).await }, move |r| {
+            entry(reply, r)
+        });
     }
 
     fn forget(&self, _req: &Request, _ino: INodeNo, _nlookup: u64) {
@@ -173,19 +175,41 @@ impl Fuse for Adapter {
         self.run_bounded(async move { fs.setattr(caller, ino(node), change).await }, move |r| attr(reply, r));
     }
 
-    fn mknod(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, _rdev: u32, reply: ReplyEntry) {
+    fn mknod(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
         let (fs, caller, name) = (Arc::clone(&self.fs), caller(req), name.as_bytes().to_vec());
-        self.run_bounded(async move { fs.mknod(caller, ino(parent), &name, mode & !umask).await }, move |r| entry(reply, r));
+        self.run_bounded(
+            async move { fs.mknod(caller, ino(parent), &name, mode & !umask).await },
+            move |r| entry(reply, r),
+        );
     }
 
-    fn mkdir(&self, req: &Request, parent: INodeNo, name: &OsStr, _mode: u32, _umask: u32, reply: ReplyEntry) {
+    fn mkdir(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
         let (fs, caller, name) = (Arc::clone(&self.fs), caller(req), name.as_bytes().to_vec());
         self.run_bounded(async move { fs.mkdir(caller, ino(parent), &name).await }, move |r| entry(reply, r));
     }
 
     fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (fs, caller, name) = (Arc::clone(&self.fs), caller(req), name.as_bytes().to_vec());
-        self.run_bounded(async move { fs.unlink(caller, ino(parent), &name).await }, move |r| empty(reply, r));
+        self.run_bounded(async move { fs.unlink(caller, ino(parent), &name).await }, move |r| {
+            empty(reply, r)
+        });
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -193,7 +217,14 @@ impl Fuse for Adapter {
         self.run_bounded(async move { fs.rmdir(caller, ino(parent), &name).await }, move |r| empty(reply, r));
     }
 
-    fn symlink(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, _target: &std::path::Path, reply: ReplyEntry) {
+    fn symlink(
+        &self,
+        _req: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _target: &std::path::Path,
+        reply: ReplyEntry,
+    ) {
         reply.error(Errno::EPERM);
     }
 
@@ -308,7 +339,14 @@ impl Fuse for Adapter {
         });
     }
 
-    fn readdir(&self, _req: &Request, node: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+    fn readdir(
+        &self,
+        _req: &Request,
+        node: INodeNo,
+        _fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
         let filled = self.list(ino(node), offset, |node, cookie, looked, name| {
             let kind = looked.map_or(FileType::Directory, |l| convert::kind(&l.attr));
             reply.add(node, cookie, kind, name)
@@ -319,7 +357,14 @@ impl Fuse for Adapter {
         }
     }
 
-    fn readdirplus(&self, _req: &Request, node: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
+    fn readdirplus(
+        &self,
+        _req: &Request,
+        node: INodeNo,
+        _fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
         let fs = Arc::clone(&self.fs);
         let filled = self.list(ino(node), offset, |node, cookie, looked, name| {
             let looked = match looked {
@@ -346,10 +391,28 @@ impl Fuse for Adapter {
         let s = self.fs.statfs();
         let blocks = |bytes: u64| bytes / u64::from(convert::IO_SIZE);
         let (total, free) = (blocks(s.total), blocks(s.free));
-        reply.statfs(total, free, free, u64::from(u32::MAX), u64::from(u32::MAX), convert::IO_SIZE, 255, convert::IO_SIZE);
+        reply.statfs(
+            total,
+            free,
+            free,
+            u64::from(u32::MAX),
+            u64::from(u32::MAX),
+            convert::IO_SIZE,
+            255,
+            convert::IO_SIZE,
+        );
     }
 
-    fn setxattr(&self, _req: &Request, node: INodeNo, name: &OsStr, value: &[u8], _flags: i32, _pos: u32, reply: ReplyEmpty) {
+    fn setxattr(
+        &self,
+        _req: &Request,
+        node: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        _flags: i32,
+        _pos: u32,
+        reply: ReplyEmpty,
+    ) {
         empty(reply, self.fs.setxattr(ino(node), &name.to_string_lossy(), value));
     }
 
@@ -384,13 +447,28 @@ impl Fuse for Adapter {
         let call = async move { fs.create(caller, ino(parent), &name, mode & !umask, flags).await };
         self.run_bounded(call, move |r| match r {
             Ok((l, o)) => {
-                reply.created(&l.name_ttl, &file_attr(&l.attr), GENERATION, FileHandle(o.fh), convert::open_flags(&o));
+                reply.created(
+                    &l.name_ttl,
+                    &file_attr(&l.attr),
+                    GENERATION,
+                    FileHandle(o.fh),
+                    convert::open_flags(&o),
+                );
             }
             Err(e) => reply.error(errno(&e)),
         });
     }
 
-    fn fallocate(&self, _req: &Request, node: INodeNo, fh: FileHandle, offset: u64, length: u64, mode: i32, reply: ReplyEmpty) {
+    fn fallocate(
+        &self,
+        _req: &Request,
+        node: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
         let fs = Arc::clone(&self.fs);
         self.run(async move { empty(reply, fs.fallocate(ino(node), fh.0, offset, length, mode).await) });
     }

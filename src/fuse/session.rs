@@ -34,7 +34,9 @@ pub struct MountOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
     /// There is no `/dev/fuse`.
-    #[error("/dev/fuse is missing: load the module ('modprobe fuse') or give the container the device (--device /dev/fuse)")]
+    #[error(
+        "/dev/fuse is missing: load the module ('modprobe fuse') or give the container the device (--device /dev/fuse)"
+    )]
     NoDevice,
     /// `fusermount3` is needed and missing.
     #[error("fusermount3 is missing: install it ('apt-get install fuse3') or mount as root")]
@@ -81,7 +83,8 @@ pub fn mount(
     let adapter = Adapter::new(Arc::clone(fs), runtime.clone(), options.deadline);
     let mut config = Config::default();
     // A comma would be read as the next option.
-    config.mount_options = vec![MountOption::FSName(options.source.replace(',', "_")), MountOption::Subtype("cairnfs".into())];
+    config.mount_options =
+        vec![MountOption::FSName(options.source.replace(',', "_")), MountOption::Subtype("cairnfs".into())];
     if options.read_only {
         config.mount_options.push(MountOption::RO);
     }
@@ -143,7 +146,8 @@ impl Mounted {
 /// # Errors
 /// What the kernel or the helper says.
 pub fn clear_dead_mount(mountpoint: &Path) -> io::Result<()> {
-    let dead = matches!(std::fs::symlink_metadata(mountpoint), Err(e) if e.raw_os_error() == Some(libc::ENOTCONN));
+    let dead =
+        matches!(std::fs::symlink_metadata(mountpoint), Err(e) if e.raw_os_error() == Some(libc::ENOTCONN));
     if !dead {
         return Ok(());
     }
@@ -189,7 +193,9 @@ fn usable(mountpoint: &Path) -> Result<PathBuf, MountError> {
     }
     let mut entries = std::fs::read_dir(&canonical).map_err(|e| wrong(e.to_string()))?;
     if entries.next().is_some() {
-        return Err(wrong("the mountpoint is not empty: its files would be hidden; give an empty directory".into()));
+        return Err(wrong(
+            "the mountpoint is not empty: its files would be hidden; give an empty directory".into(),
+        ));
     }
     Ok(canonical)
 }
@@ -207,5 +213,8 @@ fn device_of(mountpoint: &Path) -> Option<String> {
 
 /// mountinfo writes space, tab, newline and backslash as three octal digits.
 fn unescape(field: &str) -> String {
-    ["\\040", "\\011", "\\012", "\\134"].iter().zip([" ", "\t", "\n", "\\"]).fold(field.to_owned(), |s, (from, to)| s.replace(from, to))
+    ["\\040", "\\011", "\\012", "\\134"]
+        .iter()
+        .zip([" ", "\t", "\n", "\\"])
+        .fold(field.to_owned(), |s, (from, to)| s.replace(from, to))
 }

@@ -61,31 +61,28 @@ impl Layout {
                 mistake: Mistake::NoDomain,
             });
         }
-        let mut checked: Vec<(usize, Domain)> = Vec::with_capacity(domains.len());
-        let mut names: Vec<String> = Vec::with_capacity(domains.len());
+        let mut checked: Vec<Domain> = Vec::with_capacity(domains.len());
+        let mut before: Vec<(String, Option<Template>)> = Vec::with_capacity(domains.len());
         for (index, spec) in domains.into_iter().enumerate() {
             let name = spec.name.clone();
             let mut report = |field, item, mistake| {
                 errors.push(LayoutError { domain: Some(index), name: name.clone(), field, item, mistake });
             };
-            if names.contains(&name) {
+            if before.iter().any(|(other, _)| *other == name) {
                 report(LayoutField::Name, None, Mistake::SameName);
             }
+            // also of a domain with other mistakes, so that they all come out at once
+            let template = Template::parse(&spec.template).ok();
+            for mistake in template.iter().flat_map(|t| overlaps(t, &before, &options)) {
+                report(LayoutField::Template, None, mistake);
+            }
             match Domain::new(spec) {
-                Ok(domain) => {
-                    for mistake in overlaps(&domain, checked.iter().map(|(_, d)| d), &options) {
-                        report(LayoutField::Template, None, mistake);
-                    }
-                    checked.push((index, domain));
-                }
+                Ok(domain) => checked.push(domain),
                 Err(mistakes) => mistakes.into_iter().for_each(|(f, i, m)| report(f, i, m)),
             }
-            names.push(name);
+            before.push((name, template));
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        Ok(Self { domains: checked.into_iter().map(|(_, d)| d).collect(), options })
+        if errors.is_empty() { Ok(Self { domains: checked, options }) } else { Err(errors) }
     }
 
     /// Returns the domains in the order of the configuration; placements refer to them by index.
@@ -115,23 +112,20 @@ impl Layout {
     }
 }
 
-/// The overlaps of `domain` with those before it and with the service prefix.
-fn overlaps<'a>(
-    domain: &Domain,
-    before: impl Iterator<Item = &'a Domain>,
+/// The overlaps of `template` with those of the domains before it and with the service prefix.
+fn overlaps(
+    template: &Template,
+    before: &[(String, Option<Template>)],
     options: &LayoutOptions,
 ) -> Vec<Mistake> {
-    let mut mistakes: Vec<Mistake> = before
-        .filter_map(|other| {
-            overlap::common_path(other.template(), domain.template()).map(|example| Mistake::Overlap {
-                other: other.name().to_owned(),
-                template: other.template().to_string(),
-                example,
-            })
-        })
-        .collect();
-    let (own, service) = (domain.fixed_prefix(), options.service_prefix.as_str());
-    if !service.is_empty() && (own.starts_with(service) || service.starts_with(own)) {
+    let overlap = |(name, other): &(String, Option<Template>)| {
+        let other = other.as_ref()?;
+        let example = overlap::common_path(other, template)?;
+        Some(Mistake::Overlap { other: name.clone(), template: other.to_string(), example })
+    };
+    let mut mistakes: Vec<Mistake> = before.iter().filter_map(overlap).collect();
+    let (own, service) = (template.fixed_prefix(), options.service_prefix.as_str());
+    if !service.is_empty() && (own.starts_with(service) || service.starts_with(&own)) {
         mistakes.push(Mistake::ServiceOverlap(service.to_owned()));
     }
     mistakes

@@ -15,7 +15,14 @@ impl Filesystem {
     ///
     /// # Errors
     /// [`FsError::NotAllowed`] for a name that its domain does not take; [`FsError::Exists`] with O_EXCL.
-    pub async fn create(&self, caller: Caller, parent: Ino, name: &[u8], mode: u32, flags: i32) -> FsResult<(Looked, Opened)> {
+    pub async fn create(
+        &self,
+        caller: Caller,
+        parent: Ino,
+        name: &[u8],
+        mode: u32,
+        flags: i32,
+    ) -> FsResult<(Looked, Opened)> {
         let (_, dir, name) = self.dir_for_change(caller, parent, name)?;
         let open_mode = Mode { write: true, ..Mode::from_flags(flags) };
         let draft = self.make_file(caller, parent, &dir, &name, mode, flags).await?;
@@ -83,7 +90,13 @@ impl Filesystem {
     }
 
     /// The draft for a create that finds its name taken (the kernel did not know yet).
-    fn draft_for_existing(&self, caller: Caller, existing: &Entry, dir: &str, flags: i32) -> FsResult<Arc<Draft>> {
+    fn draft_for_existing(
+        &self,
+        caller: Caller,
+        existing: &Entry,
+        dir: &str,
+        flags: i32,
+    ) -> FsResult<Arc<Draft>> {
         let truncate = flags & libc::O_TRUNC != 0;
         match self.local(existing.ino)? {
             None => self.beside_object(caller, existing, dir, truncate || flags & libc::O_EXCL != 0),
@@ -91,7 +104,9 @@ impl Filesystem {
                 let mine = {
                     let known = draft.state.lock();
                     let me = process_of(caller);
-                    known.scratch || existing.shown != Shown::Listed || known.writers.iter().all(|w| *w == me) && !known.saved
+                    known.scratch
+                        || existing.shown != Shown::Listed
+                        || known.writers.iter().all(|w| *w == me) && !known.saved
                 };
                 if mine || !truncate { Ok(draft) } else { self.beside_draft(caller, existing, dir) }
             }

@@ -37,7 +37,9 @@ impl Filesystem {
     /// Writes at once if nothing has to be waited for; `None` means: use [`Filesystem::write`].
     pub fn write_now(&self, fh: u64, offset: u64, data: &[u8]) -> Option<FsResult<u32>> {
         let handle = self.handles.get(fh)?;
-        let Handle::Draft { draft, writable: true, .. } = &*handle else { return Some(Err(FsError::BadHandle)) };
+        let Handle::Draft { draft, writable: true, .. } = &*handle else {
+            return Some(Err(FsError::BadHandle));
+        };
         let waits = {
             let known = draft.state.lock();
             known.publishing || known.published || known.origin != Origin::Own
@@ -93,7 +95,9 @@ impl Filesystem {
             return Ok(());
         }
         let Some(record) = self.catalog.draft_of(row)? else { return Ok(()) };
-        let FilePlacement::Document { domain, .. } = self.layout.place_file(&record.wanted) else { return Ok(()) };
+        let FilePlacement::Document { domain, .. } = self.layout.place_file(&record.wanted) else {
+            return Ok(());
+        };
         let limit = self.layout.domains().get(domain).and_then(|d| d.spec().max_size);
         if limit.is_some_and(|limit| end > limit) {
             draft.state.lock().write_error = true;

@@ -69,7 +69,9 @@ impl Filesystem {
         for entry in self.catalog.children(ino, after, PAGE)? {
             // An entry that cannot be looked at (its staging file is gone) does not hide the others.
             match self.looked(&entry) {
-                Ok(looked) => names.push(DirEntry { name: entry.name, looked, cookie: entry.row.cast_unsigned() }),
+                Ok(looked) => {
+                    names.push(DirEntry { name: entry.name, looked, cookie: entry.row.cast_unsigned() })
+                }
                 Err(e) => tracing::warn!("{}: left out of a listing: {e}", entry.name),
             }
         }

@@ -80,7 +80,13 @@ impl Filesystem {
         Ok(Opened { fh: self.handles.add(handle), immutable: true })
     }
 
-    async fn open_draft(&self, caller: Caller, entry: &Entry, draft: Arc<Draft>, mode: Mode) -> FsResult<Opened> {
+    async fn open_draft(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        draft: Arc<Draft>,
+        mode: Mode,
+    ) -> FsResult<Opened> {
         self.redirects.arrived(caller.tid, draft.ino);
         if mode.write {
             if draft.state.lock().publishing {
@@ -134,7 +140,9 @@ impl Filesystem {
         }
         let (_, dir) = self.dir(entry.parent)?;
         let path = join(&dir, &entry.name);
-        if let Second::NotFollowed(draft) = self.redirects.take_unfollowed(caller.tid, entry.parent, &entry.name) {
+        if let Second::NotFollowed(draft) =
+            self.redirects.take_unfollowed(caller.tid, entry.parent, &entry.name)
+        {
             self.drop_unused(draft);
             tracing::info!("{path}: opened for writing without its name: refused as in use");
             return Err(FsError::InUse);
@@ -149,7 +157,13 @@ impl Filesystem {
     }
 
     /// Returns the caller's draft beside the object `entry`: the one its process has, or a new one.
-    pub(in crate::fs) fn beside_object(&self, caller: Caller, entry: &Entry, dir: &str, empty: bool) -> FsResult<Arc<Draft>> {
+    pub(in crate::fs) fn beside_object(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        dir: &str,
+        empty: bool,
+    ) -> FsResult<Arc<Draft>> {
         let path = join(dir, &entry.name);
         let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
         if let Some(draft) = self.draft_beside(&key, process_of(caller)) {
@@ -186,7 +200,12 @@ impl Filesystem {
     }
 
     /// Makes an empty draft of the caller's own under a suffix of the name that another's draft holds.
-    pub(in crate::fs) fn beside_draft(&self, caller: Caller, entry: &Entry, dir: &str) -> FsResult<Arc<Draft>> {
+    pub(in crate::fs) fn beside_draft(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        dir: &str,
+    ) -> FsResult<Arc<Draft>> {
         let path = join(dir, &entry.name);
         let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
         let new = NewLocal {

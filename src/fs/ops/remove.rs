@@ -94,7 +94,9 @@ impl Filesystem {
             return Err(FsError::NotDirectory);
         }
         let full = join(&path, name.as_str());
-        let DirPlacement::Domain { kind: DirKind::Field | DirKind::Scratch, .. } = self.layout.place_dir(&full) else {
+        let DirPlacement::Domain { kind: DirKind::Field | DirKind::Scratch, .. } =
+            self.layout.place_dir(&full)
+        else {
             return Err(FsError::NotAllowed);
         };
         self.ensure_listed(&entry).await?;

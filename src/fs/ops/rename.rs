@@ -60,7 +60,12 @@ impl Filesystem {
     }
 
     /// Returns the listed entry of that name, asking the store where the catalog does not know.
-    pub(in crate::fs) async fn listed_child(&self, dir: &Entry, path: &str, name: &FileName) -> FsResult<Entry> {
+    pub(in crate::fs) async fn listed_child(
+        &self,
+        dir: &Entry,
+        path: &str,
+        name: &FileName,
+    ) -> FsResult<Entry> {
         let entry = match self.catalog.child(dir.ino, name.as_str())? {
             Some(entry) => Some(entry),
             None => self.find_in_store(dir, path, name).await?,
@@ -127,10 +132,12 @@ impl Filesystem {
         wanted: String,
         scratch: bool,
     ) -> FsResult<Target> {
-        let plain = |beside| Target { name: new_name.as_str().to_owned(), wanted: wanted.clone(), scratch, beside };
+        let plain =
+            |beside| Target { name: new_name.as_str().to_owned(), wanted: wanted.clone(), scratch, beside };
         let Some(target) = target else { return Ok(plain(None)) };
         let suffixed = |etag: ETag| -> FsResult<Target> {
-            let name = crate::drafts::seal::free_alternative(&self.catalog, &self.layout, to_dir.ino, &wanted)?;
+            let name =
+                crate::drafts::seal::free_alternative(&self.catalog, &self.layout, to_dir.ino, &wanted)?;
             let key = ObjectKey::new(wanted.clone()).map_err(|_| FsError::NameTooLong)?;
             Ok(Target { name, wanted: wanted.clone(), scratch, beside: Some((key, etag)) })
         };
@@ -159,7 +166,15 @@ impl Filesystem {
     fn move_local(&self, draft: &Draft, source: &Entry, to_dir: &Entry, to: &Target) -> FsResult<()> {
         let kind = if to.scratch { Kind::Scratch } else { Kind::Draft };
         let id = draft.state.lock().id.clone();
-        self.catalog.rename_draft(&id, to_dir.ino, &to.name, kind, &to.wanted, to.beside.clone(), Clock.now())?;
+        self.catalog.rename_draft(
+            &id,
+            to_dir.ino,
+            &to.name,
+            kind,
+            &to.wanted,
+            to.beside.clone(),
+            Clock.now(),
+        )?;
         {
             let mut k = draft.state.lock();
             k.scratch = to.scratch;
@@ -207,7 +222,9 @@ impl Filesystem {
         if path.starts_with(&format!("{old}/")) {
             return Err(FsError::Invalid);
         }
-        let DirPlacement::Domain { kind: DirKind::Field | DirKind::Scratch, .. } = self.layout.place_dir(&old) else {
+        let DirPlacement::Domain { kind: DirKind::Field | DirKind::Scratch, .. } =
+            self.layout.place_dir(&old)
+        else {
             return Err(FsError::NotAllowed);
         };
         if let Err(refusal) = self.layout.may_mkdir(&path) {
@@ -259,11 +276,19 @@ impl Filesystem {
     ///
     /// # Errors
     /// [`FsError::NotPermitted`] for everything but scratch → final name.
-    pub async fn link(self: &Arc<Self>, caller: Caller, ino: Ino, new_parent: Ino, new_name: &[u8]) -> FsResult<Looked> {
+    pub async fn link(
+        self: &Arc<Self>,
+        caller: Caller,
+        ino: Ino,
+        new_parent: Ino,
+        new_name: &[u8],
+    ) -> FsResult<Looked> {
         let (to_dir, to_path, new_name) = self.dir_for_change(caller, new_parent, new_name)?;
         let source = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
         let path = join(&to_path, new_name.as_str());
-        let FilePlacement::Document { .. } = self.layout.place_file(&path) else { return Err(FsError::NotPermitted) };
+        let FilePlacement::Document { .. } = self.layout.place_file(&path) else {
+            return Err(FsError::NotPermitted);
+        };
         let Some(scratch) = self.local(ino)?.filter(|_| source.kind == Kind::Scratch) else {
             return Err(FsError::NotPermitted);
         };
