@@ -8,5 +8,6 @@
 //! `types` · `layout` · `store`, `catalog`, `cache` · `read`, `drafts` · `fs` · `fuse`, `control`, `systemd` ·
 //! `config` · `daemon` · `cli`.
 
+pub mod cache;
 pub mod store;
 pub mod types;
