@@ -9,5 +9,6 @@
 //! `config` · `daemon` · `cli`.
 
 pub mod cache;
+pub mod read;
 pub mod store;
 pub mod types;

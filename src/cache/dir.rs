@@ -80,6 +80,7 @@ impl CacheDir {
             root: root.to_owned(),
             lock: Mutex::new(Some(lock)),
             epoch,
+            run: rand::random(),
             next_trash: AtomicU64::new(0),
         };
         if text.lines().next().is_some_and(|format| format != FORMAT_LINE) {

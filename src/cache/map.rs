@@ -40,8 +40,24 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     never_zero(crc32fast::hash(bytes))
 }
 
+/// Computes [`checksum`] over bytes that come in pieces.
+#[derive(Debug, Default)]
+pub struct ChunkHasher(crc32fast::Hasher);
+
+impl ChunkHasher {
+    /// Takes in the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Returns the checksum of all bytes so far and begins anew.
+    pub fn finish(&mut self) -> u32 {
+        never_zero(std::mem::take(&mut self.0).finalize())
+    }
+}
+
 /// Returns `crc` as the map keeps it.
-pub(super) const fn never_zero(crc: u32) -> u32 {
+const fn never_zero(crc: u32) -> u32 {
     if crc == 0 { u32::MAX } else { crc }
 }
 

@@ -38,7 +38,7 @@ use parking_lot::Mutex;
 pub use chunks::{BLOCK, CHUNK, chunk_numbers, cover, pieces, to_usize};
 pub use error::CacheError;
 pub use front::Extent;
-pub use map::checksum;
+pub use map::{ChunkHasher, checksum};
 pub use memory::{Buffer, Memory, Reservation};
 pub use object::CachedObject;
 pub use stats::CacheStats;
