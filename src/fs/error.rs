@@ -113,7 +113,7 @@ impl From<SealError> for FsError {
 impl From<ReadError> for FsError {
     fn from(e: ReadError) -> Self {
         match e {
-            ReadError::Stale => Self::Stale,
+            ReadError::Stale(_) => Self::Stale,
             e => Self::Io(e.to_string()),
         }
     }

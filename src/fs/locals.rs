@@ -213,7 +213,7 @@ impl Filesystem {
         let Origin::Object { key, etag, size } = origin else { return Ok(()) };
         self.staging.reserve(size)?;
         let version = crate::cache::Version { key, etag, size };
-        self.reader.read_whole_to(version, &draft.file).await?;
+        self.reader.read_whole_to(&version, None, &draft.file).await?;
         draft.state.lock().note_origin_copied();
         Ok(())
     }
