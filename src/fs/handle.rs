@@ -12,18 +12,16 @@ use parking_lot::RwLock;
 use crate::drafts::draft::Draft;
 use crate::drafts::opens::OpenGuard;
 use crate::read::OpenObject;
-use crate::types::{Clock, Ino, ProcessId};
+use crate::types::{Clock, ProcessId};
 
 /// What a handle stands for.
 pub enum Handle {
     /// One version of an object, for reading.
     Object {
-        /// The inode.
-        ino: Ino,
         /// Reads its bytes.
         object: Arc<OpenObject>,
-        /// Counts the handle.
-        guard: OpenGuard,
+        /// Counts the handle for as long as it is open.
+        _open: OpenGuard,
     },
     /// A draft or scratch file.
     Draft {

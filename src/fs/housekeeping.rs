@@ -19,6 +19,22 @@ const EMPTY_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 /// How many names of a directory are looked through for scratch files of an empty draft.
 const SCRATCH_SCAN: u32 = 10_000;
 
+/// What a stop leaves for the next mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LeftOver {
+    /// Acknowledged drafts that are not published.
+    pub drafts: usize,
+    /// Deletes that are not carried out.
+    pub deletes: usize,
+}
+
+impl LeftOver {
+    /// Returns both together.
+    pub const fn total(self) -> usize {
+        self.drafts + self.deletes
+    }
+}
+
 impl Filesystem {
     /// Runs for ever; the caller ends it by dropping the future.
     pub async fn housekeeping(self: Arc<Self>) {
@@ -92,15 +108,31 @@ impl Filesystem {
         }))
     }
 
-    /// Ends writing: no new drafts, pending deletes carried out, what waits published; for at most `patience`. Returns how
-    /// many drafts are left for the next mount.
-    pub async fn drain(self: &Arc<Self>, patience: Duration) -> usize {
+    /// Ends writing: no new drafts, pending deletes carried out, what waits published; for at most `patience`, telling
+    /// `progress` how much is left. Returns what stays for the next mount.
+    pub async fn drain(self: &Arc<Self>, patience: Duration, progress: &(dyn Fn(usize) + Sync)) -> LeftOver {
         self.draining.store(true, Ordering::Release);
-        let drained = tokio::time::timeout(patience, self.drain_all()).await;
-        if drained.is_err() {
-            tracing::warn!("not everything was published in the time given");
+        let telling = async {
+            let mut tick = tokio::time::interval(TICK);
+            loop {
+                tick.tick().await;
+                progress(self.left_over().total());
+            }
+        };
+        tokio::select! {
+            drained = tokio::time::timeout(patience, self.drain_all()) => {
+                if drained.is_err() {
+                    tracing::warn!("not everything was published in the time given");
+                }
+            }
+            () = telling => {}
         }
         self.left_over()
+    }
+
+    /// Takes writes again, after a drain that did not end in an unmount.
+    pub fn resume(&self) {
+        self.draining.store(false, Ordering::Release);
     }
 
     async fn drain_all(self: &Arc<Self>) {
@@ -116,8 +148,8 @@ impl Filesystem {
     }
 
     /// Counts what a stop leaves behind: acknowledged drafts and pending deletes.
-    fn left_over(&self) -> usize {
-        let waiting = {
+    fn left_over(&self) -> LeftOver {
+        let drafts = {
             let locals = self.locals.lock();
             locals
                 .values()
@@ -127,7 +159,7 @@ impl Filesystem {
                 })
                 .count()
         };
-        waiting + self.catalog.deletes().map_or(0, |d| d.len())
+        LeftOver { drafts, deletes: self.catalog.deletes().map_or(0, |d| d.len()) }
     }
 
     /// Returns the path of an entry for messages.

@@ -36,6 +36,7 @@ use tokio_util::task::TaskTracker;
 
 pub use attr::{Attr, Caller, Looked, Ownership, Want};
 pub use error::{FsError, FsResult};
+pub use housekeeping::LeftOver;
 pub use ops::{DirEntry, Opened, SetAttr, SetTime, StatFs};
 pub use status::FsStatus;
 

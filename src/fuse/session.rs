@@ -78,7 +78,9 @@ pub fn mount(
     options: &MountOptions,
     runtime: &Handle,
 ) -> Result<Mounted, MountError> {
-    check_prerequisites()?;
+    if !Path::new("/dev/fuse").exists() {
+        return Err(MountError::NoDevice);
+    }
     let mountpoint = usable(mountpoint)?;
     let adapter = Adapter::new(Arc::clone(fs), runtime.clone(), options.deadline);
     let mut config = Config::default();
@@ -91,7 +93,11 @@ pub fn mount(
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(THREADS);
     let refused = |source| MountError::Refused { path: mountpoint.clone(), source };
-    let session = Session::new(adapter, &mountpoint, &config).map_err(refused)?;
+    let session = Session::new(adapter, &mountpoint, &config).map_err(|source| match source.kind() {
+        // Only who is not root needs the helper, and only it can be missing now: the mountpoint has been looked at.
+        io::ErrorKind::NotFound if !rustix::process::geteuid().is_root() => MountError::NoHelper,
+        _ => refused(source),
+    })?;
     let background = session.spawn().map_err(refused)?;
     invalidator.start(background.notifier()).map_err(refused)?;
     let device = device_of(&mountpoint).unwrap_or_default();
@@ -168,17 +174,6 @@ fn unmount_by_helper(mountpoint: &Path, lazy: bool) -> io::Result<()> {
     let said = String::from_utf8_lossy(&out.stderr).trim().to_owned();
     let kind = if said.contains("busy") { io::ErrorKind::ResourceBusy } else { io::ErrorKind::Other };
     Err(io::Error::new(kind, said))
-}
-
-fn check_prerequisites() -> Result<(), MountError> {
-    if !Path::new("/dev/fuse").exists() {
-        return Err(MountError::NoDevice);
-    }
-    let root = rustix::process::geteuid().is_root();
-    let helper = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .chain(["/bin", "/usr/bin"].map(PathBuf::from))
-        .any(|dir| dir.join("fusermount3").exists());
-    if root || helper { Ok(()) } else { Err(MountError::NoHelper) }
 }
 
 fn usable(mountpoint: &Path) -> Result<PathBuf, MountError> {

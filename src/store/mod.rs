@@ -15,6 +15,7 @@ mod dir;
 mod error;
 mod fields;
 pub mod retry;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use futures_util::stream::BoxStream;
 
 pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
+pub use watched::{Reachability, Watched};
 
 use crate::types::{ByteRange, DraftId, ETag, ObjectKey, Sha256Hex, Timestamp};
 

@@ -76,7 +76,7 @@ impl Filesystem {
         let etag = entry.etag.clone().ok_or(FsError::Stale)?;
         let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
         let object = self.reader.open(Version { key, etag, size: entry.size }, sha256);
-        let handle = Handle::Object { ino: entry.ino, object, guard: self.opens.open(entry.row) };
+        let handle = Handle::Object { object, _open: self.opens.open(entry.row) };
         Ok(Opened { fh: self.handles.add(handle), immutable: true })
     }
 
