@@ -14,6 +14,7 @@
 mod dir;
 mod error;
 mod fields;
+mod s3;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use futures_util::stream::BoxStream;
 
 pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
+pub use s3::{Multipart, S3Keys, S3Settings, S3Store, S3Timeouts, Secret};
 
 use crate::types::{ByteRange, DraftId, ETag, ObjectKey, Sha256Hex, Timestamp};
 
