@@ -16,8 +16,13 @@ mod read;
 use std::future::Future;
 use std::sync::Arc;
 
-use cairnfs::store::{DirStore, MetadataPlace, ObjectStore};
+use std::sync::atomic::Ordering;
+
+use cairnfs::store::{DirStore, MetadataPlace, Multipart, ObjectStore, S3Settings, S3Store};
 use cairnfs::types::ObjectKey;
+
+use support::s3server::S3Server;
+use support::stores::own_settings;
 
 /// A store that is held to the contract.
 pub struct Subject {
@@ -34,7 +39,7 @@ pub struct Subject {
     /// Whether directories without objects stay in listings for a while.
     pub lists_hollow_prefixes: bool,
     /// Keeps what the store lives in.
-    _home: Option<tempfile::TempDir>,
+    _home: Box<dyn std::any::Any + Send + Sync>,
 }
 
 impl Subject {
@@ -54,15 +59,35 @@ impl Subject {
             max_segment: 255,
             is_directory: true,
             lists_hollow_prefixes: false,
-            _home: Some(home),
+            _home: Box::new(home),
+        }
+    }
+
+    async fn on_own_server(multipart: Multipart, by_segment: bool) -> Self {
+        let server = S3Server::start();
+        server.faults().list_by_segment.store(by_segment, Ordering::Relaxed);
+        let settings = S3Settings { multipart, ..own_settings(&server) };
+        Self {
+            store: Arc::new(S3Store::connect(settings).await.unwrap()),
+            prefix: "documents/".to_owned(),
+            part_size: 5 << 20,
+            max_segment: 255,
+            is_directory: false,
+            lists_hollow_prefixes: false,
+            _home: Box::new(server),
         }
     }
 }
 
 /// Runs one clause against one store.
-fn hold<F: Future<Output = ()>>(subject: Subject, clause: impl FnOnce(Arc<Subject>) -> F) {
+fn hold<F: Future<Output = ()>>(
+    subject: impl Future<Output = Subject>,
+    clause: impl FnOnce(Arc<Subject>) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(clause(Arc::new(subject)));
+    runtime.block_on(async {
+        clause(Arc::new(subject.await)).await;
+    });
 }
 
 macro_rules! suite {
@@ -70,13 +95,25 @@ macro_rules! suite {
         mod dir_with_attributes {
             use super::{MetadataPlace, Subject, hold};
             $($(#[test] fn $clause() {
-                hold(Subject::directory(MetadataPlace::Attributes), super::$module::$clause);
+                hold(async { Subject::directory(MetadataPlace::Attributes) }, super::$module::$clause);
             })+)+
         }
         mod dir_with_records_beside {
             use super::{MetadataPlace, Subject, hold};
             $($(#[test] fn $clause() {
-                hold(Subject::directory(MetadataPlace::Beside), super::$module::$clause);
+                hold(async { Subject::directory(MetadataPlace::Beside) }, super::$module::$clause);
+            })+)+
+        }
+        mod s3_in_one_request {
+            use super::{Multipart, Subject, hold};
+            $($(#[test] fn $clause() {
+                hold(Subject::on_own_server(Multipart::Auto, false), super::$module::$clause);
+            })+)+
+        }
+        mod s3_in_parts_and_listed_by_segment {
+            use super::{Multipart, Subject, hold};
+            $($(#[test] fn $clause() {
+                hold(Subject::on_own_server(Multipart::Always, true), super::$module::$clause);
             })+)+
         }
     };

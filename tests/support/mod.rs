@@ -2,3 +2,5 @@
 #![allow(dead_code, reason = "every test program compiles this module and none uses all of it")]
 
 pub mod data;
+pub mod s3server;
+pub mod stores;
