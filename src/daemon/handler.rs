@@ -111,8 +111,8 @@ impl ControlHandler for MountHandler {
             },
             deletes_pending: count(fs.deletes),
             staging: Usage { used: fs.staging_used, budget: None },
-            cache_memory: Usage { used: cache.memory_bytes, budget: Some(cache.memory_budget) },
-            cache_disk: Usage { used: cache.disk_bytes, budget: Some(cache.disk_budget) },
+            cache_memory: Usage { used: cache.memory_used, budget: Some(cache.memory_budget) },
+            cache_disk: Usage { used: cache.disk_used, budget: Some(cache.disk_budget) },
             warnings,
             events: fs.events.iter().map(|e| format!("{} {} {}: {}", e.at.rfc3339(), e.kind, e.path, e.detail)).collect(),
         }
