@@ -224,7 +224,7 @@ fn detail(c: &Connection, row: i64) -> CatalogResult<Option<ObjectDetail>> {
     .optional()?)
 }
 
-fn merge_one(
+pub(super) fn merge_one(
     c: &Connection,
     parent: Ino,
     facts: &ObjectFacts,
