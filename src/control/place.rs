@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 const FS_TYPE: &str = "fuse";
 
 /// How their source begins; the store follows.
-pub const SOURCE_PREFIX: &str = "cairnfs#";
+pub const SOURCE_PREFIX: &str = "cairnfs:";
 
 /// One of our mounts, as the kernel knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,9 +185,9 @@ mod tests {
     use super::*;
 
     const TABLE: &[u8] = b"22 1 0:21 / /proc rw - proc proc rw\n\
-        90 25 0:55 / /mnt/my\\040bucket rw,nosuid shared:1 master:2 - fuse.cairnfs cairnfs#s3://b rw,user_id=1000,group_id=1000\n\
+        90 25 0:55 / /mnt/my\\040bucket rw,nosuid shared:1 master:2 - fuse.cairnfs cairnfs:s3://b rw,user_id=1000,group_id=1000\n\
         91 25 0:56 / /mnt/other rw - fuse.rclone r: rw,user_id=0,group_id=0\n\
-        92 25 0:57 / /srv/d rw - fuse cairnfs#file:///x\\134y rw,user_id=0,group_id=0,allow_other\n\
+        92 25 0:57 / /srv/d rw - fuse cairnfs:file:///x\\134y rw,user_id=0,group_id=0,allow_other\n\
         garbage\n";
 
     #[test]
