@@ -17,6 +17,7 @@ mod entries;
 mod error;
 mod events;
 mod objects;
+mod rebuild;
 mod schema;
 mod writer;
 

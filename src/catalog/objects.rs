@@ -66,10 +66,12 @@ pub struct FileRow {
     pub file_type: String,
     /// Bytes.
     pub file_size: u64,
-    /// SHA-256, where known.
-    pub content_hash: Option<String>,
-    /// MIME type, where known.
-    pub content_type: Option<String>,
+    /// SHA-256 in hex, empty while unknown.
+    pub content_hash: String,
+    /// MIME type, empty while unknown.
+    pub content_type: String,
+    /// The key beside which this object was written; empty for most.
+    pub supersedes: String,
 }
 
 impl Catalog {
@@ -159,6 +161,14 @@ impl Catalog {
         self.read(|c| detail(c, row))
     }
 
+    /// Returns whether a draft has become an object that is still known.
+    pub fn has_object_of(&self, id: &DraftId) -> CatalogResult<bool> {
+        self.read(|c| {
+            Ok(c.prepare_cached("SELECT EXISTS (SELECT 1 FROM objects WHERE draft_id = ?1)")?
+                .query_row([id.as_str()], |r| r.get(0))?)
+        })
+    }
+
     /// Keeps a title for the object in `row`.
     pub fn set_title(&self, row: i64, title: &str) -> CatalogResult<()> {
         let title = title.to_owned();
@@ -168,24 +178,25 @@ impl Catalog {
         })
     }
 
-    /// Returns every object that is listed, ordered by key.
-    pub fn files(&self) -> CatalogResult<Vec<FileRow>> {
-        self.read(|c| {
-            let mut q = c.prepare_cached(
-                "SELECT s3_key, domain, file_type, file_size, content_hash, content_type FROM files ORDER BY s3_key",
-            )?;
-            let rows = q.query_map([], |r| {
-                Ok(FileRow {
-                    s3_key: r.get(0)?,
-                    domain: r.get(1)?,
-                    file_type: r.get(2)?,
-                    file_size: r.get::<_, i64>(3)?.max(0).cast_unsigned(),
-                    content_hash: r.get(4)?,
-                    content_type: r.get(5)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
+    /// Returns the rows of the view `files` in the catalog file at `path`, by key, without changing it: it may be in use.
+    pub fn read_files(path: &std::path::Path) -> CatalogResult<Vec<FileRow>> {
+        let conn = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        conn.busy_timeout(std::time::Duration::from_secs(5))?;
+        let mut q = conn.prepare(
+            "SELECT s3_key, domain, file_type, file_size, content_hash, content_type, supersedes FROM files ORDER BY s3_key",
+        )?;
+        let rows = q.query_map([], |r| {
+            Ok(FileRow {
+                s3_key: r.get(0)?,
+                domain: r.get(1)?,
+                file_type: r.get(2)?,
+                file_size: r.get::<_, i64>(3)?.max(0).cast_unsigned(),
+                content_hash: r.get::<_, Option<String>>(4)?.unwrap_or_default(),
+                content_type: r.get::<_, Option<String>>(5)?.unwrap_or_default(),
+                supersedes: r.get::<_, Option<String>>(6)?.unwrap_or_default(),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Removes rows of objects that lost their name and wait for nothing: called at start, when nothing is open.
@@ -221,7 +232,7 @@ fn detail(c: &Connection, row: i64) -> CatalogResult<Option<ObjectDetail>> {
     .optional()?)
 }
 
-fn merge_one(
+pub(super) fn merge_one(
     c: &Connection,
     parent: Ino,
     facts: &ObjectFacts,

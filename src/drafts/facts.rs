@@ -1,7 +1,7 @@
 //! From what a store tells to what the catalog keeps.
 
 use crate::catalog::{ObjectDetail, ObjectFacts};
-use crate::layout::{FilePlacement, Layout};
+use crate::layout::Layout;
 use crate::store::ObjectInfo;
 use crate::types::{ObjectKey, Timestamp};
 
@@ -29,11 +29,11 @@ pub fn facts(layout: &Layout, info: &ObjectInfo, published_at: Option<Timestamp>
 }
 
 fn place(layout: &Layout, key: &ObjectKey) -> (String, Option<String>) {
-    let FilePlacement::Document { domain, fields } = layout.place_file(key.as_str()) else {
-        return (String::new(), None);
-    };
-    let name = layout.domains().get(domain).map(|d| d.spec().name.clone()).unwrap_or_default();
-    (name, serde_json::to_string(&fields).ok())
+    let Some(owner) = layout.owner(key.as_str()) else { return (String::new(), None) };
+    let name = layout.domains().get(owner.domain).map(|d| d.name().to_owned()).unwrap_or_default();
+    let fields = owner.fields.and_then(|f| serde_json::to_string(&f).ok());
+    // Older data that fits no template belongs to no domain.
+    if fields.is_some() { (name, fields) } else { (String::new(), None) }
 }
 
 /// Returns the MIME type that Django's storage would guess from the name (Python's `mimetypes` and `mime_guess` agree

@@ -114,6 +114,12 @@ impl Staging {
         self.free().is_ok_and(|free| free >= self.free_floor)
     }
 
+    /// Returns the bytes in all staging files, 0 where they cannot be counted.
+    pub fn used(&self) -> u64 {
+        let sizes = self.list().unwrap_or_default().into_iter().filter_map(|id| std::fs::metadata(self.path(&id)).ok());
+        sizes.map(|m| m.len()).sum()
+    }
+
     /// Returns the ids of all staging files.
     ///
     /// # Errors

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::{Filesystem, FsResult, join, process};
 use crate::drafts::draft::Draft;
-use crate::layout::scratch_base;
+use crate::catalog::Kind;
+use crate::layout::scratch_is_for;
 use crate::types::{Clock, Ino, Timestamp};
 
 /// How often due work is looked for: a fifth of the shortest default wait.
@@ -104,7 +105,7 @@ impl Filesystem {
         let Some(entry) = self.catalog.entry_by_row(row)? else { return Ok(false) };
         let siblings = self.catalog.children(entry.parent, 0, SCRATCH_SCAN)?;
         Ok(siblings.iter().any(|s| {
-            s.kind == crate::catalog::Kind::Scratch && scratch_base(&s.name) == Some(entry.name.as_str())
+            s.kind == Kind::Scratch && scratch_is_for(&s.name, &entry.name)
         }))
     }
 

@@ -4,12 +4,16 @@ use super::{Filesystem, FsResult};
 use crate::catalog::{DraftState, Event};
 
 /// A picture of the moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct FsStatus {
     /// Open file handles.
     pub handles: usize,
-    /// Drafts that are written, waiting or on their way.
-    pub drafts: usize,
+    /// Drafts that are being written, and empty placeholders.
+    pub open: usize,
+    /// Drafts that are acknowledged and wait.
+    pub saved: usize,
+    /// Drafts on their way to the store.
+    pub publishing: usize,
     /// Drafts set aside as failed.
     pub failed: usize,
     /// Drafts set aside as interrupted.
@@ -20,8 +24,8 @@ pub struct FsStatus {
     pub deletes: usize,
     /// Why nothing can be written, if so.
     pub read_only: Option<&'static str>,
-    /// Bytes that staging can still take.
-    pub staging_free: u64,
+    /// Bytes in staging files.
+    pub staging_used: u64,
     /// The newest events, newest first.
     pub events: Vec<Event>,
 }
@@ -36,13 +40,15 @@ impl Filesystem {
         let count = |states: &[DraftState]| drafts.iter().filter(|d| states.contains(&d.state)).count();
         Ok(FsStatus {
             handles: self.handles.len(),
-            drafts: count(&[DraftState::Open, DraftState::Saved, DraftState::Publishing]),
+            open: count(&[DraftState::Open]),
+            saved: count(&[DraftState::Saved]),
+            publishing: count(&[DraftState::Publishing]),
             failed: count(&[DraftState::Failed]),
             interrupted: count(&[DraftState::Interrupted]),
             scratch: count(&[DraftState::Scratch]),
             deletes: self.catalog.deletes()?.len(),
             read_only: self.read_only(),
-            staging_free: self.staging.free().unwrap_or(0),
+            staging_used: self.staging.used(),
             events: self.catalog.events(20)?,
         })
     }

@@ -22,6 +22,7 @@ use cairnfs::store::{DirStore, MetadataPlace, Multipart, ObjectStore, S3Settings
 use cairnfs::types::ObjectKey;
 
 use support::s3server::S3Server;
+use support::seaweed::seaweed;
 use support::stores::own_settings;
 
 /// A store that is held to the contract.
@@ -60,6 +61,18 @@ impl Subject {
             is_directory: true,
             lists_hollow_prefixes: false,
             _home: Box::new(home),
+        }
+    }
+
+    async fn on_seaweed(clause: &str) -> Self {
+        Self {
+            store: Arc::new(S3Store::connect(seaweed().settings()).await.unwrap()),
+            prefix: format!("{clause}/"),
+            part_size: 5 << 20,
+            max_segment: 255,
+            is_directory: false,
+            lists_hollow_prefixes: true,
+            _home: Box::new(()),
         }
     }
 
@@ -103,6 +116,14 @@ macro_rules! suite {
             $($(#[test] fn $clause() {
                 hold(async { Subject::directory(MetadataPlace::Beside) }, super::$module::$clause);
             })+)+
+        }
+        /// All clauses in one test: a server of this size is not started for each of them.
+        #[test]
+        fn seaweed_holds_every_clause() {
+            $($(
+                eprintln!("{}", stringify!($clause));
+                hold(Subject::on_seaweed(stringify!($clause)), $module::$clause);
+            )+)+
         }
         mod s3_in_one_request {
             use super::{Multipart, Subject, hold};

@@ -3,4 +3,5 @@
 
 pub mod data;
 pub mod s3server;
+pub mod seaweed;
 pub mod stores;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::{Entry, Kind, PendingDelete};
 use crate::fs::{Caller, Filesystem, FsError, FsResult, join, process_of};
-use crate::layout::{DeletePolicy, DirKind, DirPlacement, FilePlacement};
+use crate::layout::{DeletePolicy, DirKind, DirPlacement};
 use crate::types::{Clock, Ino, ObjectKey};
 
 impl Filesystem {
@@ -67,12 +67,9 @@ impl Filesystem {
 
     /// The policy of the domain; older data that fits no template is never deleted.
     fn delete_policy(&self, path: &str) -> DeletePolicy {
-        match self.layout.place_file(path) {
-            FilePlacement::Document { domain, .. } => {
-                self.layout.domains().get(domain).map_or(DeletePolicy::Refuse, |d| d.spec().delete)
-            }
-            _ => DeletePolicy::Refuse,
-        }
+        let owner = self.layout.owner(path).filter(|o| o.fields.is_some());
+        let domain = owner.and_then(|o| self.layout.domains().get(o.domain));
+        domain.filter(|d| d.spec().writable).map_or(DeletePolicy::Refuse, |d| d.spec().delete)
     }
 
     /// `<service_prefix>trash/<time>-<random>/<key>`: a place that no other delete will use.
