@@ -65,9 +65,9 @@ fn walk(root: &Path, dir: &Path, lines: &mut Vec<String>) -> anyhow::Result<()> 
 pub fn rows(rows: &[FileRow]) -> anyhow::Result<()> {
     let width = rows.iter().map(|row| row.s3_key.chars().count()).max().unwrap_or(0);
     for row in rows {
-        let hash = row.content_hash.as_deref().unwrap_or_default();
+        let hash = row.content_hash.as_str();
         let hash: String = hash.chars().take(12).collect();
-        let content_type = row.content_type.as_deref().unwrap_or_default();
+        let content_type = row.content_type.as_str();
         let FileRow { s3_key, domain, file_type, file_size, .. } = row;
         say(&format!(
             "  {s3_key:width$}  {file_type:5} {file_size:>6}  sha256 {hash}…  {domain}, {content_type}"
