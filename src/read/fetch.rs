@@ -51,9 +51,11 @@ impl Target {
         &self,
         range: ByteRange,
         request: u64,
+        purpose: Purpose,
         admit: impl FnMut(ByteRange) -> Option<Admission>,
     ) -> Claim<Admission> {
-        self.inflight.claim(range, request, |hole| self.cached.missing(hole), admit)
+        let demanded = purpose == Purpose::Demand;
+        self.inflight.claim(range, request, demanded, |hole| self.cached.missing(hole), admit)
     }
 }
 
@@ -114,8 +116,9 @@ impl ObjectReader {
         self.counters.bytes.fetch_add(fetch.range.len(), Ordering::Relaxed);
         self.pressure.sample(fetch.range.len(), began.elapsed());
         for filled in assembly.finish() {
-            fetch.deliver(filled.extent.clone());
-            target.cached.insert(filled.extent, filled.checksums, purpose == Purpose::Ahead);
+            // into the cache first: who has read a byte may rely on finding it there
+            target.cached.insert(filled.extent.clone(), filled.checksums, purpose == Purpose::Ahead);
+            fetch.deliver(filled.extent);
         }
         if purpose == Purpose::Fill {
             target.cached.pass(fetch.range);

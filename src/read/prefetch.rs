@@ -28,7 +28,7 @@ impl ObjectReader {
         request: u64,
     ) -> Option<u64> {
         let memory = target.cached.memory();
-        let claim = target.claim(range, request, |piece| {
+        let claim = target.claim(range, request, Purpose::Ahead, |piece| {
             let slot = Arc::clone(&self.slots_ahead).try_acquire_owned().ok()?;
             let room = memory.try_reserve(Target::room_for(piece))?;
             Some(Admission { room: Some(room), slot: Some(slot) })
@@ -73,7 +73,7 @@ impl ObjectReader {
         let memory = target.cached.memory();
         // all transfers of this piece together stand in one slot, which the first one carries: it is nearly always alone
         let mut slot = Some(slot);
-        let claim = target.claim(piece, FILL_REQUEST, |part| {
+        let claim = target.claim(piece, FILL_REQUEST, Purpose::Fill, |part| {
             let room = memory.try_reserve(Target::room_for(part))?;
             Some(Admission { room: Some(room), slot: slot.take() })
         });

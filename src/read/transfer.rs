@@ -55,6 +55,9 @@ impl Transfer<'_> {
                 assembly.restart();
                 damaged += 1;
                 tracing::warn!("{error}; fetched again");
+            } else if assembly.rest().is_empty() {
+                // all bytes, but not the store's word for them
+                assembly.restart();
             }
             if assembly.rest().start > before {
                 progress = Instant::now();
