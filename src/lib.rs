@@ -9,6 +9,13 @@
 //! `config` · `daemon` · `cli`.
 
 pub mod cache;
+pub mod catalog;
+pub mod control;
+pub mod drafts;
+pub mod fs;
+pub mod fuse;
+pub mod layout;
 pub mod read;
 pub mod store;
+pub mod systemd;
 pub mod types;

@@ -42,6 +42,10 @@ pub enum StoreError {
     /// No answer, a broken connection, a time-out, 5xx, SlowDown, expired token, clock skew: worth asking again.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
+    /// No encrypted connection comes about: a certificate that nobody vouches for, or no TLS at the other end. Worth
+    /// asking again, since certificates get renewed.
+    #[error("no TLS connection to the store: {0}")]
+    Tls(String),
     /// What arrived is not what the store said it would be (length, checksum).
     #[error("damaged transfer of '{key}': {detail}")]
     Damaged {
@@ -65,7 +69,7 @@ pub enum StoreError {
 impl StoreError {
     /// Returns whether asking again, unchanged, can ever help.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Conflict(_) | Self::Damaged { .. })
+        matches!(self, Self::Unavailable(_) | Self::Tls(_) | Self::Conflict(_) | Self::Damaged { .. })
     }
 
     /// Wraps an error of the host file system.

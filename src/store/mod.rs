@@ -11,8 +11,12 @@
 //! * [`StoreError`] kinds mean the same for all stores; one conformance suite (`tests/store_conformance.rs`) holds
 //!   both to this text.
 
+mod dir;
 mod error;
-
+mod fields;
+pub mod retry;
+mod watched;
+mod s3;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,7 +25,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
+pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
+pub use watched::{Reachability, Watched};
+pub use s3::{Multipart, S3Keys, S3Settings, S3Store, S3Timeouts, Secret};
 
 use crate::types::{ByteRange, DraftId, ETag, ObjectKey, Sha256Hex, Timestamp};
 
@@ -149,7 +156,12 @@ pub trait ObjectStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::VersionChanged`] where the version is gone.
-    async fn get(&self, key: &ObjectKey, range: Option<ByteRange>, if_match: Option<&ETag>) -> StoreResult<ObjectBody>;
+    async fn get(
+        &self,
+        key: &ObjectKey,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<ObjectBody>;
 
     /// Creates `key` if, and only if, it is free; all of it or nothing. `meta.sha256` must be set for bodies in files.
     /// Returns the new object with `meta`.
@@ -163,7 +175,13 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::VersionChanged`] or [`StoreError::NotFound`] for the source, [`StoreError::AlreadyExists`] for the
     /// destination.
-    async fn copy(&self, from: &ObjectKey, version: &ETag, to: &ObjectKey, meta: &ObjectMeta) -> StoreResult<ObjectInfo>;
+    async fn copy(
+        &self,
+        from: &ObjectKey,
+        version: &ETag,
+        to: &ObjectKey,
+        meta: &ObjectMeta,
+    ) -> StoreResult<ObjectInfo>;
 
     /// Deletes `key` if it is still the version `version`. An object that is already gone is success.
     ///
@@ -176,7 +194,13 @@ pub trait ObjectStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// A listing that fails has told nothing: what it did return must not be taken for complete.
-    async fn list(&self, prefix: &str, delimiter: bool, next: Option<&str>, limit: Option<u32>) -> StoreResult<ListPage>;
+    async fn list(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+        next: Option<&str>,
+        limit: Option<u32>,
+    ) -> StoreResult<ListPage>;
 
     /// Replaces nothing and promises nothing: writes `key` without a condition. Only for probing under the service
     /// prefix.
@@ -184,6 +208,20 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// # Errors
     /// As any request.
     async fn put_for_probe(&self, key: &ObjectKey, body: Bytes) -> StoreResult<ETag>;
+
+    /// [`copy`](Self::copy) without looking first: only the condition in the request protects the destination. Only
+    /// for probing.
+    ///
+    /// # Errors
+    /// As [`copy`](Self::copy), where the store honours the condition.
+    async fn copy_for_probe(&self, from: &ObjectKey, version: &ETag, to: &ObjectKey) -> StoreResult<()>;
+
+    /// [`delete`](Self::delete) without looking first: only the condition in the request protects the object. Only
+    /// for probing and for cleaning up after it.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete), where the store honours the condition.
+    async fn delete_for_probe(&self, key: &ObjectKey, version: &ETag) -> StoreResult<()>;
 
     /// Returns what this kind of store is known to do before anything is probed; `None` for "must be probed".
     fn known_capabilities(&self) -> Option<Capabilities>;

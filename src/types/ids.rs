@@ -32,7 +32,8 @@ impl DraftId {
 
     /// Takes an identity read back from the catalog or from object metadata; `None` if it is not one.
     pub fn parse(text: &str) -> Option<Self> {
-        (text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| Self(text.to_ascii_lowercase()))
+        (text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| Self(text.to_ascii_lowercase()))
     }
 
     /// Returns the 32 hex digits.

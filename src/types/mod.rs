@@ -8,12 +8,14 @@ mod etag;
 mod ids;
 mod key;
 mod name;
+mod notices;
 mod range;
 
 pub use clock::{Clock, Timestamp};
 pub use digest::Sha256Hex;
 pub use etag::ETag;
 pub use ids::{DraftId, Ino, ProcessId};
-pub use key::{KeyError, ObjectKey, MAX_KEY_BYTES};
+pub use key::{KeyError, MAX_KEY_BYTES, ObjectKey};
 pub use name::{FileName, MAX_SEGMENT_BYTES, NameError};
+pub use notices::{NoNotices, Notices};
 pub use range::ByteRange;

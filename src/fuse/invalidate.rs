@@ -1,0 +1,65 @@
+//! Telling the kernel what changed, always off the request path.
+//!
+//! `FUSE_NOTIFY_INVAL_ENTRY` takes the directory's lock in the kernel. Sent by a thread that must answer a request which
+//! holds that lock, it is a deadlock that only an abort of the connection ends. So one thread of its own sends them,
+//! and nothing ever waits for it.
+
+use std::ffi::OsStr;
+use std::sync::mpsc;
+use std::thread;
+
+use fuser::{INodeNo, Notifier};
+use parking_lot::Mutex;
+
+use crate::types::{Ino, Notices};
+
+struct Change {
+    parent: Ino,
+    name: String,
+}
+
+/// Queues changes and sends them from a thread of its own.
+pub struct Invalidator {
+    queue: Mutex<Option<mpsc::Sender<Change>>>,
+    waiting: Mutex<Option<mpsc::Receiver<Change>>>,
+}
+
+impl Default for Invalidator {
+    fn default() -> Self {
+        let (queue, waiting) = mpsc::channel();
+        Self { queue: Mutex::new(Some(queue)), waiting: Mutex::new(Some(waiting)) }
+    }
+}
+
+impl Invalidator {
+    /// Begins to send, once the mount exists.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(super) fn start(&self, notifier: Notifier) -> std::io::Result<()> {
+        let Some(changes) = self.waiting.lock().take() else { return Ok(()) };
+        thread::Builder::new().name("invalidator".into()).spawn(move || {
+            for change in changes {
+                let told = notifier.inval_entry(INodeNo(change.parent.0), OsStr::new(&change.name));
+                if let Err(e) = told {
+                    tracing::debug!("the kernel was not told of {}: {e}", change.name);
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Ends the sending: during an unmount a notification can block for ever.
+    pub(super) fn disarm(&self) {
+        *self.queue.lock() = None;
+    }
+}
+
+impl Notices for Invalidator {
+    fn entry_changed(&self, parent: Ino, name: &str) {
+        if let Some(queue) = &*self.queue.lock() {
+            // A receiver that is gone is a mount that is gone.
+            let _ = queue.send(Change { parent, name: name.to_owned() });
+        }
+    }
+}

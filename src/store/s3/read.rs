@@ -1,0 +1,227 @@
+//! Looking at objects and reading them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumMode;
+use aws_smithy_types::DateTime;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use super::error::{Condition, Reporter};
+use super::{S3Store, meta, size, timestamp};
+use crate::store::{ObjectBody, ObjectInfo, StoreError, StoreResult};
+use crate::types::{ByteRange, ETag, ObjectKey};
+
+/// What a HEAD tells.
+pub(super) struct Found {
+    pub(super) info: ObjectInfo,
+    /// The whole answer, for headers that a copy has to carry on.
+    pub(super) head: HeadObjectOutput,
+}
+
+impl S3Store {
+    /// Asks for what the store knows of `key`.
+    pub(super) async fn look(&self, key: &ObjectKey) -> StoreResult<Found> {
+        let request = self.client.head_object().bucket(&self.settings.bucket).key(key.as_str()).send();
+        let head = self.answer(Some(key), Condition::None, 0, request).await?;
+        let info = describe(
+            key,
+            size(head.content_length()),
+            head.e_tag(),
+            head.last_modified(),
+            head.metadata(),
+            head.content_type(),
+        )?;
+        Ok(Found { info, head })
+    }
+
+    /// Opens the bytes of `key`.
+    pub(super) async fn open(
+        &self,
+        key: &ObjectKey,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<ObjectBody> {
+        if range.is_some_and(ByteRange::is_empty) {
+            return self.open_nothing(key, range, if_match).await;
+        }
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.settings.bucket)
+            .key(key.as_str())
+            .set_if_match(if_match.map(ETag::quoted))
+            .set_range(range.map(ByteRange::http_header))
+            // of a part of an object there is no checksum, though some servers send that of the whole
+            .set_checksum_mode(range.is_none().then_some(ChecksumMode::Enabled));
+        let got = match self.answer(Some(key), Condition::SameVersion, 0, request.send()).await {
+            Ok(got) => got,
+            // past the end (416)
+            Err(StoreError::Refused { code, .. })
+                if range.is_some() && matches!(&*code, "InvalidRange" | "416") =>
+            {
+                return self.open_nothing(key, range, if_match).await;
+            }
+            Err(e) => return Err(e),
+        };
+        let length = size(got.content_length());
+        let (total, covered) = match range {
+            None => (length, ByteRange { start: 0, end: length }),
+            Some(range) => {
+                let (covered, total) =
+                    got.content_range().and_then(parse_content_range).unwrap_or_else(|| {
+                        // the server ignores ranges: this is the whole object
+                        (ByteRange { start: 0, end: length }, length)
+                    });
+                if covered != range.clamp_to(total) {
+                    return Err(StoreError::Refused {
+                        code: "RangeIgnored".to_owned(),
+                        message: format!(
+                            "asked for {} of '{key}', the server sends another range",
+                            range.http_header()
+                        ),
+                    });
+                }
+                (total, covered)
+            }
+        };
+        let info =
+            describe(key, total, got.e_tag(), got.last_modified(), got.metadata(), got.content_type())?;
+        if if_match.is_some_and(|version| *version != info.etag) {
+            return Err(StoreError::VersionChanged(key.clone()));
+        }
+        let body = Transfer {
+            key: key.clone(),
+            body: got.body,
+            expected: covered.len(),
+            seen: 0,
+            stall: self.settings.timeouts.stall,
+            reporter: self.reporter.clone(),
+        };
+        Ok(ObjectBody { info, range: covered, stream: body.into_stream().boxed() })
+    }
+
+    /// Answers a request for no bytes at all, which HTTP cannot express.
+    async fn open_nothing(
+        &self,
+        key: &ObjectKey,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<ObjectBody> {
+        let info = self.look(key).await?.info;
+        if if_match.is_some_and(|version| *version != info.etag) {
+            return Err(StoreError::VersionChanged(key.clone()));
+        }
+        let range = range.unwrap_or(ByteRange { start: 0, end: 0 }).clamp_to(info.size);
+        if !range.is_empty() {
+            // it has grown between the two requests
+            return Err(StoreError::Conflict(key.clone()));
+        }
+        Ok(ObjectBody { info, range, stream: stream::empty().boxed() })
+    }
+}
+
+/// Builds what we tell of an object. An object without an ETag cannot be told from its next version.
+pub(super) fn describe(
+    key: &ObjectKey,
+    size: u64,
+    etag: Option<&str>,
+    modified_at: Option<&DateTime>,
+    metadata: Option<&HashMap<String, String>>,
+    content_type: Option<&str>,
+) -> StoreResult<ObjectInfo> {
+    let etag = etag.map(ETag::new).filter(|e| !e.as_str().is_empty()).ok_or_else(|| StoreError::Refused {
+        code: "NoETag".to_owned(),
+        message: format!("the server gives no ETag for '{key}', so its versions cannot be told apart"),
+    })?;
+    let meta = Some(meta::from_headers(key, metadata, content_type));
+    Ok(ObjectInfo { key: key.clone(), size, etag, modified_at: timestamp(modified_at), meta })
+}
+
+/// Reads `bytes 0-9/100` (RFC 9110, 14.4) as range and size of the whole.
+fn parse_content_range(text: &str) -> Option<(ByteRange, u64)> {
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    let end = last.checked_add(1)?;
+    (first <= last).then_some((ByteRange { start: first, end }, total.trim().parse().ok()?))
+}
+
+/// A body on its way, held against the length that was promised.
+struct Transfer {
+    key: ObjectKey,
+    body: ByteStream,
+    expected: u64,
+    seen: u64,
+    stall: Duration,
+    reporter: std::sync::Arc<Reporter>,
+}
+
+impl Transfer {
+    /// Returns the bytes; after an error there are no more.
+    fn into_stream(self) -> impl stream::Stream<Item = StoreResult<Bytes>> + Send {
+        stream::unfold(Some(self), |transfer| async move {
+            let mut transfer = transfer?;
+            match transfer.next().await {
+                Ok(None) => None,
+                Ok(Some(bytes)) => Some((Ok(bytes), Some(transfer))),
+                Err(e) => Some((Err(e), None)),
+            }
+        })
+    }
+
+    async fn next(&mut self) -> StoreResult<Option<Bytes>> {
+        loop {
+            let next = tokio::time::timeout(self.stall, self.body.next()).await.map_err(|_| {
+                StoreError::Unavailable(format!(
+                    "the transfer of '{}' stood still for {} s after {} of {} bytes",
+                    self.key,
+                    self.stall.as_secs(),
+                    self.seen,
+                    self.expected
+                ))
+            })?;
+            match next {
+                Some(Ok(bytes)) if bytes.is_empty() => {}
+                Some(Ok(bytes)) => {
+                    self.seen = self.seen.saturating_add(bytes.len() as u64);
+                    if self.seen > self.expected {
+                        return Err(self.damaged());
+                    }
+                    return Ok(Some(bytes));
+                }
+                Some(Err(e)) => return Err(self.reporter.explain_body(&self.key, &e)),
+                None if self.seen == self.expected => return Ok(None),
+                None => return Err(self.damaged()),
+            }
+        }
+    }
+
+    fn damaged(&self) -> StoreError {
+        let detail = format!("{} bytes came instead of {}", self.seen, self.expected);
+        StoreError::Damaged { key: self.key.clone(), detail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_range_is_read_or_refused() {
+        assert_eq!(parse_content_range("bytes 0-9/100"), Some((ByteRange { start: 0, end: 10 }, 100)));
+        for text in [
+            "",
+            "bytes */100",
+            "bytes 9-0/100",
+            "bytes 0-9/*",
+            "items 0-9/100",
+            "bytes 0-18446744073709551615/1",
+        ] {
+            assert_eq!(parse_content_range(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Telling the kernel that what it remembers is no longer true.
+
+use super::Ino;
+
+/// Receives word of names that changed without the kernel having asked for it.
+///
+/// Implementations must return at once and do the telling elsewhere: it takes kernel locks that a request in
+/// progress may hold.
+pub trait Notices: Send + Sync + 'static {
+    /// `name` in the directory `parent` appeared, vanished, or means something else now.
+    fn entry_changed(&self, parent: Ino, name: &str);
+}
+
+/// Tells nobody: for tests and for work without a mount.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoNotices;
+
+impl Notices for NoNotices {
+    fn entry_changed(&self, _: Ino, _: &str) {}
+}

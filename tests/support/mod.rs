@@ -1,0 +1,7 @@
+//! What several test programs share. Each of them uses a part of it.
+#![allow(dead_code, reason = "every test program compiles this module and none uses all of it")]
+
+pub mod data;
+pub mod s3server;
+pub mod seaweed;
+pub mod stores;
