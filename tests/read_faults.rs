@@ -120,6 +120,11 @@ async fn store_that_fails_hangs_or_stalls_is_an_error_within_the_deadline_and_ca
         let read = object.read(3 * MIB as u64, 4096).await;
         assert!(matches!(read, Err(ReadError::Unavailable { .. })), "{fault:?}: {read:?}");
         assert!(began.elapsed() < Duration::from_secs(10));
+        // known to be down by now: no more waiting
+        let asked = lab.store.request_count();
+        let again = object.read(2 * MIB as u64, 4096).await;
+        assert!(matches!(again, Err(ReadError::Unavailable { .. })), "{fault:?}: {again:?}");
+        assert_eq!(lab.store.request_count(), asked);
         assert!(object.read(4096, 4096).await.unwrap() == bytes[4096..8192]);
         lab.store.fail_always(None);
         eventually("a transfer that works", || {
@@ -139,7 +144,7 @@ async fn refusals_are_told_at_once() {
     assert!(matches!(object.read(0, 100).await, Err(ReadError::Denied { .. })));
     let refused = StoreError::Refused { code: "InvalidRequest".to_owned(), message: "no".to_owned() };
     lab.store.fail_next([Fault::Error(refused)]);
-    assert!(matches!(object.read(0, 100).await, Err(ReadError::Unavailable { .. })));
+    assert!(matches!(object.read(0, 100).await, Err(ReadError::Refused { .. })));
     assert_eq!(lab.store.request_count(), 2);
 }
 

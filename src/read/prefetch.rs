@@ -12,7 +12,7 @@ use super::fetch::{Admission, Purpose, Target};
 use crate::cache::pieces;
 use crate::types::ByteRange;
 
-/// How long background filling waits for memory before it asks again.
+/// How long background filling waits for memory or for the disk before it asks again.
 const FILL_PAUSE: Duration = Duration::from_millis(10);
 
 /// The size of requests that fill an object in the background, in bytes: small enough not to hold memory for long.
@@ -54,7 +54,7 @@ impl ObjectReader {
                 if target.handles.load(Ordering::Acquire) == 0 || !target.cached.can_be_kept() {
                     return;
                 }
-                if self.fill_piece(&target, piece, slot) {
+                if target.cached.disk_keeps_up() && self.fill_piece(&target, piece, slot) {
                     break;
                 }
                 drop(target);

@@ -169,9 +169,11 @@ impl ObjectStore for MemStore {
         range: Option<ByteRange>,
         if_match: Option<&ETag>,
     ) -> StoreResult<ObjectBody> {
-        self.requests.lock().push(range.expect("reading asks for ranges"));
+        let size = self.objects.lock().get(key).map_or(0, |(_, bytes)| bytes.len() as u64);
+        let range = range.unwrap_or(ByteRange { start: 0, end: size });
+        self.requests.lock().push(range);
         let limit = self.refuse_over.load(Ordering::Relaxed);
-        if limit > 0 && range.is_some_and(|r| r.len() > limit) {
+        if limit > 0 && range.len() > limit {
             return Self::refused();
         }
         let fault = self.faults.lock().pop_front().or_else(|| self.always.lock().clone());
@@ -189,7 +191,7 @@ impl ObjectStore for MemStore {
             return Err(StoreError::VersionChanged(key.clone()));
         }
         let info = info(key, &etag, &bytes);
-        let mut range = range.unwrap().clamp_to(info.size);
+        let mut range = range.clamp_to(info.size);
         let mut body =
             bytes.slice(usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap());
         let mut last = None;
@@ -249,6 +251,14 @@ impl ObjectStore for MemStore {
         Self::refused()
     }
 
+    async fn copy_for_probe(&self, _: &ObjectKey, _: &ETag, _: &ObjectKey) -> StoreResult<()> {
+        Self::refused()
+    }
+
+    async fn delete_for_probe(&self, _: &ObjectKey, _: &ETag) -> StoreResult<()> {
+        Self::refused()
+    }
+
     fn known_capabilities(&self) -> Option<Capabilities> {
         None
     }
@@ -289,6 +299,11 @@ impl Lab {
 
     /// Closes the cache, in order or not, and opens it again with a reader on the same store.
     pub async fn restart(self, in_order: bool) -> Self {
+        self.restart_after(in_order, |_| {}).await
+    }
+
+    /// As [`Self::restart`]; `between` sees the cache directory while nobody uses it.
+    pub async fn restart_after(self, in_order: bool, between: impl FnOnce(&std::path::Path)) -> Self {
         let Self { store, cache, reader, dir } = self;
         // transfers that nobody wants any more hold the reader until they have noticed
         eventually("the end of all transfers", || Arc::strong_count(&reader) == 1).await;
@@ -299,12 +314,10 @@ impl Lab {
             cache.flush();
         }
         drop(Arc::into_inner(cache).expect("nobody else has the cache"));
+        between(dir.path());
         let cache = Arc::new(Cache::open(CacheOptions::new(dir.path())).unwrap());
-        let reader = ObjectReader::new(
-            Arc::clone(&store) as Arc<dyn ObjectStore>,
-            Arc::clone(&cache),
-            ReadOptions::default(),
-        );
+        let source = Arc::clone(&store) as Arc<dyn ObjectStore>;
+        let reader = ObjectReader::new(source, Arc::clone(&cache), ReadOptions::default());
         Self { store, cache, reader, dir }
     }
 
