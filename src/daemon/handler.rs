@@ -65,8 +65,9 @@ impl MountHandler {
     /// Waits until `cairnfs umount` has ended the mount.
     pub(super) async fn ended(&self) -> LeftOver {
         let mut end = self.end.subscribe();
-        match end.wait_for(Option::is_some).await {
-            Ok(left) => left.unwrap_or_default(),
+        let left = end.wait_for(Option::is_some).await.map(|left| left.unwrap_or_default());
+        match left {
+            Ok(left) => left,
             Err(_) => std::future::pending().await,
         }
     }

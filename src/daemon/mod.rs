@@ -3,10 +3,11 @@
 //! Order of a start: state directory locked → store checked → catalog, staging, cache → file system → mounted →
 //! drafts of an earlier run taken up → control socket → ready. A stop goes the other way, and drains first.
 
+mod check;
 mod handler;
-mod lock;
-mod open;
+pub mod lock;
 mod rebuild;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use anyhow::Context;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-pub use open::{open_store, remembered_capabilities};
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild_catalog};
+pub use store::open_store;
 
 use crate::cache::{Cache, CacheOptions};
 use crate::catalog::{Catalog, FileRow};
@@ -88,10 +89,9 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
     let target = settings.target()?;
     let layout = Arc::new(layout(settings)?);
     let catalog = Arc::new(Catalog::open(&catalog_path(&settings.dirs.state), &store_url(target))?);
-    let plain = open_store(target, layout.service_prefix()).await?;
-    let store = Watched::new(plain);
+    let store = Watched::new(open_store(settings).await?);
     let watched: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
-    let capabilities = open::check_and_probe(&watched, &catalog, &layout).await?;
+    let capabilities = check::check_and_probe(&watched, &catalog, &layout).await?;
     let staging = Arc::new(
         Staging::open(&settings.dirs.state.join("staging"), settings.write.free_floor)
             .with_context(|| format!("{}: staging cannot be used", settings.dirs.state.display()))?,
@@ -200,7 +200,11 @@ fn mount_options(s: &Settings) -> anyhow::Result<MountOptions> {
 ///
 /// # Errors
 /// When there is no catalog in `state_dir`.
-pub fn catalog_files(state_dir: &Path) -> anyhow::Result<Vec<FileRow>> {
+pub async fn catalog_files(state_dir: &Path) -> anyhow::Result<Vec<FileRow>> {
     let path = catalog_path(state_dir);
-    Catalog::read_files(&path).with_context(|| format!("{}: no catalog can be read there", path.display()))
+    let read = {
+        let path = path.clone();
+        tokio::task::spawn_blocking(move || Catalog::read_files(&path)).await?
+    };
+    read.with_context(|| format!("{}: no catalog can be read there", path.display()))
 }

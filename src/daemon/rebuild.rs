@@ -45,7 +45,7 @@ pub async fn rebuild_catalog(
     let layout = layout(settings)?;
     let path = catalog_path(&settings.dirs.state);
     let catalog = Catalog::open(&path, &store_url(target)).with_context(|| path.display().to_string())?;
-    let store = open_store(target, layout.service_prefix()).await?;
+    let store = open_store(settings).await?;
     let patience = settings.read.deadline;
     let mut keys = Vec::new();
     for domain in layout.domains() {

@@ -18,6 +18,7 @@ use fuser::{
     ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::convert::{self, caller, file_attr, ino};
 use super::errno::errno;
@@ -39,11 +40,13 @@ pub(super) struct Adapter {
     fs: Arc<Filesystem>,
     runtime: Handle,
     deadline: Duration,
+    end: watch::Sender<bool>,
 }
 
 impl Adapter {
-    pub(super) fn new(fs: Arc<Filesystem>, runtime: Handle, deadline: Duration) -> Self {
-        Self { fs, runtime, deadline }
+    /// `end` hears `true` when the kernel has ended the connection.
+    pub(super) fn new(fs: Arc<Filesystem>, runtime: Handle, deadline: Duration, end: watch::Sender<bool>) -> Self {
+        Self { fs, runtime, deadline, end }
     }
 
     /// Runs a call to its end: here, if it need not wait, else in the runtime.
@@ -135,6 +138,10 @@ impl Fuse for Adapter {
         let _ = config.set_max_write(MAX_WRITE);
         let _ = config.set_max_background(MAX_BACKGROUND);
         Ok(())
+    }
+
+    fn destroy(&mut self) {
+        self.end.send_replace(true);
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {

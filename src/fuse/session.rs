@@ -82,7 +82,8 @@ pub fn mount(
         return Err(MountError::NoDevice);
     }
     let mountpoint = usable(mountpoint)?;
-    let adapter = Adapter::new(Arc::clone(fs), runtime.clone(), options.deadline);
+    let (end, ended) = watch::channel(false);
+    let adapter = Adapter::new(Arc::clone(fs), runtime.clone(), options.deadline, end);
     let mut config = Config::default();
     // A comma would be read as the next option.
     config.mount_options =
@@ -102,16 +103,9 @@ pub fn mount(
     invalidator.start(background.notifier()).map_err(refused)?;
     let device = device_of(&mountpoint).unwrap_or_default();
     fs.mounted_as(device.clone());
-    let (end, ended) = watch::channel(false);
-    std::thread::Builder::new()
-        .name("session-end".into())
-        .spawn(move || {
-            if let Err(e) = background.join() {
-                tracing::error!("the connection to the kernel broke: {e}");
-            }
-            let _ = end.send(true);
-        })
-        .map_err(refused)?;
+    // Dropped, it would unmount whatever is on that path then, which may be another mount by now. The end of the
+    // session is told by the adapter; unmounting is done here, by name and device.
+    std::mem::forget(background);
     Ok(Mounted { mountpoint, device, invalidator: Arc::clone(invalidator), ended })
 }
 
