@@ -10,7 +10,10 @@
 
 pub mod cache;
 pub mod catalog;
+pub mod cli;
+pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod drafts;
 pub mod fs;
 pub mod fuse;

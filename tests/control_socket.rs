@@ -1,5 +1,7 @@
 //! The control socket end to end: a server with a handler of the test's own, and the client that the commands use.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop with what it saw")]
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

@@ -107,8 +107,6 @@ pub struct Entry {
     pub uid: Option<u32>,
     /// Group, where it is not the configured one.
     pub gid: Option<u32>,
-    /// Permission bits, where they are not the configured ones.
-    pub mode: Option<u32>,
 }
 
 /// An entry to be made.
@@ -130,12 +128,12 @@ pub struct NewEntry {
     pub size: u64,
     /// Modification time, also noted as the moment of our change.
     pub mtime: Timestamp,
-    /// Owner, group and permission bits of the maker.
-    pub owner: Option<(u32, u32, u32)>,
+    /// Owner and group, where they are the maker's.
+    pub owner: Option<(u32, u32)>,
 }
 
 pub(super) const COLUMNS: &str = "row, ino, parent, name, kind, shown, path, made, listed_at, size, mtime, etag, seen_at, \
-                       touched_at, uid, gid, mode";
+                       touched_at, uid, gid";
 
 pub(super) fn from_row(r: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
@@ -155,7 +153,6 @@ pub(super) fn from_row(r: &Row<'_>) -> rusqlite::Result<Entry> {
         touched_at: Timestamp(r.get(13)?),
         uid: r.get(14)?,
         gid: r.get(15)?,
-        mode: r.get(16)?,
     })
 }
 
@@ -195,14 +192,14 @@ pub(super) fn by_name(conn: &Connection, parent: Ino, name: &str) -> CatalogResu
 
 /// Inserts `new` and returns it. The inode number is the row's.
 pub(super) fn insert(conn: &Connection, new: &NewEntry) -> CatalogResult<Entry> {
-    let (uid, gid, mode) = new.owner.map_or((None, None, None), |(u, g, m)| (Some(u), Some(g), Some(m)));
+    let (uid, gid) = new.owner.unzip();
     let taken = |e: rusqlite::Error| match e.sqlite_error_code() {
         Some(rusqlite::ErrorCode::ConstraintViolation) => CatalogError::NameTaken,
         _ => CatalogError::Sqlite(e),
     };
     conn.prepare_cached(
-        "INSERT INTO entries (ino, parent, name, kind, shown, path, made, size, mtime, touched_at, uid, gid, mode)
-         VALUES (-abs(random()), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)",
+        "INSERT INTO entries (ino, parent, name, kind, shown, path, made, size, mtime, touched_at, uid, gid)
+         VALUES (-abs(random()), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)",
     )?
     .execute(params![
         sql(new.parent),
@@ -214,8 +211,7 @@ pub(super) fn insert(conn: &Connection, new: &NewEntry) -> CatalogResult<Entry> 
         sql_size(new.size),
         new.mtime.0,
         uid,
-        gid,
-        mode
+        gid
     ])
     .map_err(taken)?;
     let row = conn.last_insert_rowid();
@@ -394,15 +390,6 @@ impl Catalog {
                 sql_size(size),
                 mtime.0
             ])?;
-            Ok(())
-        })
-    }
-
-    /// Keeps the permission bits, owner and group of a draft or scratch file.
-    pub fn set_owner(&self, row: i64, uid: u32, gid: u32, mode: u32) -> CatalogResult<()> {
-        self.write(Durability::Process, move |c| {
-            c.prepare_cached("UPDATE entries SET uid = ?2, gid = ?3, mode = ?4 WHERE row = ?1")?
-                .execute(params![row, uid, gid, mode])?;
             Ok(())
         })
     }

@@ -161,6 +161,14 @@ impl Catalog {
         self.read(|c| detail(c, row))
     }
 
+    /// Returns whether a draft has become an object that is still known.
+    pub fn has_object_of(&self, id: &DraftId) -> CatalogResult<bool> {
+        self.read(|c| {
+            Ok(c.prepare_cached("SELECT EXISTS (SELECT 1 FROM objects WHERE draft_id = ?1)")?
+                .query_row([id.as_str()], |r| r.get(0))?)
+        })
+    }
+
     /// Keeps a title for the object in `row`.
     pub fn set_title(&self, row: i64, title: &str) -> CatalogResult<()> {
         let title = title.to_owned();

@@ -30,8 +30,7 @@ CREATE TABLE entries (
     seen_at   INTEGER,                           -- objects: when the store last confirmed this version, ns
     touched_at INTEGER NOT NULL DEFAULT 0,       -- when this mount last changed the entry, ns
     uid       INTEGER,                           -- drafts and scratch: who made it; NULL = as configured
-    gid       INTEGER,
-    mode      INTEGER                            -- permission bits; NULL = as configured
+    gid       INTEGER
 );
 CREATE UNIQUE INDEX entries_name ON entries (parent, name) WHERE shown <> 0;
 

@@ -60,14 +60,14 @@ impl Settings {
         if let Some(region) = &s3.region {
             page.set("region_name", quoted(region));
         }
-        match &s3.credentials {
+        match &s3.keys {
             Some(_) => {
                 page.set("access_key", quoted("***"));
                 page.set("secret_key", quoted("***"));
             }
             None => page.comment("access_key, secret_key: not given; the AWS credential chain is asked"),
         }
-        page.set("verify_ssl", s3.verify_tls);
+        page.set("verify_ssl", s3.verify_ssl);
         page.set("part_size", quoted(&show_size(s3.part_size)));
         let multipart =
             MULTIPART.iter().find(|(_, mode)| *mode == s3.multipart).map_or("auto", |(word, _)| *word);

@@ -68,6 +68,13 @@ impl Environment {
         Self { vars }
     }
 
+    /// Returns the same environment without a store: for the demo, which must not touch anybody's bucket.
+    pub fn without_store(&self) -> Self {
+        let stays = |name: &&str| !name.starts_with("S3_") && !name.ends_with("_DIRECTORY");
+        let vars = self.vars.iter().filter(|(name, _)| stays(name));
+        Self { vars: vars.map(|(name, value)| (*name, value.clone())).collect() }
+    }
+
     /// Returns the text of an `S3_…` variable. One that is not UTF-8 is noted.
     pub fn text(&self, name: &'static str, mistakes: &mut Mistakes) -> Option<Found<String>> {
         let place = Place::Env(name);

@@ -51,7 +51,7 @@ impl Settings {
 #[derive(Debug, Clone)]
 pub enum StoreTarget {
     /// A bucket.
-    S3(S3Settings),
+    S3(Box<S3Settings>),
     /// A directory laid out like a bucket, absolute.
     Dir(PathBuf),
 }

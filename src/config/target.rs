@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::store::{Credentials, MultipartMode, S3Settings, Secret};
+use crate::store::{Multipart, S3Keys, S3Settings, Secret};
 
 use super::merge::MergedStore;
 use super::mistake::Mistakes;
@@ -14,8 +14,8 @@ use super::settings::StoreTarget;
 const PART_SIZES: std::ops::RangeInclusive<u64> = (5 << 20)..=(5 << 30);
 
 /// When multipart uploads are used, as the file words it.
-pub const MULTIPART: [(&str, MultipartMode); 3] =
-    [("auto", MultipartMode::Auto), ("always", MultipartMode::Always), ("never", MultipartMode::Never)];
+pub const MULTIPART: [(&str, Multipart); 3] =
+    [("auto", Multipart::Auto), ("always", Multipart::Always), ("never", Multipart::Never)];
 
 /// Returns the store that `merged` names, `None` where it names none or has mistakes, which go to `m`.
 pub fn resolve(merged: &MergedStore, warnings: &mut Vec<String>, m: &mut Mistakes) -> Option<StoreTarget> {
@@ -27,7 +27,7 @@ pub fn resolve(merged: &MergedStore, warnings: &mut Vec<String>, m: &mut Mistake
         );
         m.push(acl.place.clone(), message);
     }
-    let credentials = credentials(merged, m);
+    let keys = keys(merged, m);
     let endpoint = endpoint(merged, m);
     let part_size = part_size(merged, m);
     let multipart = multipart(merged, m);
@@ -36,8 +36,8 @@ pub fn resolve(merged: &MergedStore, warnings: &mut Vec<String>, m: &mut Mistake
         Named::Directory(path) => return Some(StoreTarget::Dir(path)),
         Named::Bucket(bucket) => bucket,
     };
-    let verify_tls = merged.verify_ssl.as_ref().is_none_or(|f| f.value);
-    if !verify_tls {
+    let verify_ssl = merged.verify_ssl.as_ref().is_none_or(|f| f.value);
+    if !verify_ssl {
         let whose = endpoint.as_deref().unwrap_or("Amazon S3");
         warnings.push(format!(
             "{whose}: TLS certificates are not verified, anybody on the way can read and change everything; \
@@ -47,11 +47,11 @@ pub fn resolve(merged: &MergedStore, warnings: &mut Vec<String>, m: &mut Mistake
     let mut settings = S3Settings::new(bucket);
     settings.endpoint_url = endpoint;
     settings.region = merged.region_name.as_ref().map(|f| f.value.clone());
-    settings.credentials = credentials;
-    settings.verify_tls = verify_tls;
+    settings.keys = keys;
+    settings.verify_ssl = verify_ssl;
     settings.part_size = part_size.unwrap_or(settings.part_size);
     settings.multipart = multipart;
-    Some(StoreTarget::S3(settings))
+    Some(StoreTarget::S3(Box::new(settings)))
 }
 
 enum Named {
@@ -129,16 +129,16 @@ fn endpoint(merged: &MergedStore, m: &mut Mistakes) -> Option<String> {
 }
 
 /// Both keys, or neither: half a pair would silently be somebody else's.
-fn credentials(merged: &MergedStore, m: &mut Mistakes) -> Option<Credentials> {
+fn keys(merged: &MergedStore, m: &mut Mistakes) -> Option<S3Keys> {
     let half = |found: &Found<String>, m: &mut Mistakes, given: &str, missing: &str| {
         m.push(found.place.clone(), format!("{given} is set, but {missing} is not; set both, or neither"));
         None
     };
     match (&merged.access_key, &merged.secret_key) {
-        (Some(access), Some(secret)) => Some(Credentials {
-            access_key: access.value.clone(),
-            secret_key: Secret::new(secret.value.clone()),
-        }),
+        (Some(access), Some(secret)) => {
+            let secret_key = Secret::new(secret.value.clone());
+            Some(S3Keys { access_key: access.value.clone(), secret_key, session_token: None })
+        }
         (Some(access), None) => half(access, m, "the access key", "S3_SECRET_KEY"),
         (None, Some(secret)) => half(secret, m, "the secret key", "S3_ACCESS_KEY"),
         (None, None) => None,
@@ -153,12 +153,12 @@ fn part_size(merged: &MergedStore, m: &mut Mistakes) -> Option<u64> {
     Some(found.value)
 }
 
-fn multipart(merged: &MergedStore, m: &mut Mistakes) -> MultipartMode {
+fn multipart(merged: &MergedStore, m: &mut Mistakes) -> Multipart {
     let given: &Given<String> = &merged.multipart;
-    let Some(found) = given else { return MultipartMode::Auto };
+    let Some(found) = given else { return Multipart::Auto };
     reader::pick(&MULTIPART, &found.value).unwrap_or_else(|why| {
         m.push(found.place.clone(), format!("store.multipart: {why}"));
-        MultipartMode::Auto
+        Multipart::Auto
     })
 }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::{FsError, FsResult};
 use crate::catalog::{Entry, Kind};
-use crate::types::{Ino, Timestamp};
+use crate::types::{Clock, Ino, Timestamp};
+
+/// How long an object belongs to who made it.
+const MAKERS_HOUR: Duration = Duration::from_secs(3600);
 
 /// Who asks, as the kernel says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +67,16 @@ impl Ownership {
     /// Returns the attributes of `entry`, as the catalog has them.
     pub fn attr(&self, entry: &Entry) -> Attr {
         let directory = entry.kind == Kind::Dir;
+        // What a draft became belongs to who made it for an hour (semantics 9.4).
+        let theirs = entry.kind != Kind::Object || Clock.now().since(entry.touched_at) < MAKERS_HOUR;
         Attr {
             ino: entry.ino,
             directory,
             size: if directory { 0 } else { entry.size },
             mtime: entry.mtime,
-            mode: entry.mode.unwrap_or(if directory { self.dir_mode } else { self.file_mode }),
-            uid: entry.uid.unwrap_or(self.uid),
-            gid: entry.gid.unwrap_or(self.gid),
+            mode: if directory { self.dir_mode } else { self.file_mode },
+            uid: entry.uid.filter(|_| theirs).unwrap_or(self.uid),
+            gid: entry.gid.filter(|_| theirs).unwrap_or(self.gid),
         }
     }
 }

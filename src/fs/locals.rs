@@ -17,8 +17,6 @@ pub(super) struct NewLocal<'a> {
     /// The path that was asked for.
     pub wanted: String,
     pub scratch: bool,
-    /// Permission bits.
-    pub mode: u32,
     /// The object beside which it is written, and whether it starts with its content.
     pub beside: Option<(ObjectKey, ETag)>,
     pub origin: Origin,
@@ -80,7 +78,7 @@ impl Filesystem {
             made: false,
             size: 0,
             mtime: now,
-            owner: Some((new.caller.uid, new.caller.gid, new.mode)),
+            owner: Some((new.caller.uid, new.caller.gid)),
         };
         let record = DraftRow {
             id: id.clone(),
@@ -118,7 +116,7 @@ impl Filesystem {
 
     /// Makes a draft under an alternative name of `wanted`, beside what holds that name.
     pub(super) fn make_beside(&self, new: NewLocal<'_>) -> FsResult<(Entry, Arc<Draft>)> {
-        let NewLocal { caller, parent, dir, wanted, scratch, mode, beside, origin, .. } = new;
+        let NewLocal { caller, parent, dir, wanted, scratch, beside, origin, .. } = new;
         loop {
             let name = crate::drafts::seal::free_alternative(&self.catalog, &self.layout, parent, &wanted)?;
             let attempt = NewLocal {
@@ -128,7 +126,6 @@ impl Filesystem {
                 name,
                 wanted: wanted.clone(),
                 scratch,
-                mode,
                 beside: beside.clone(),
                 origin: origin.clone(),
             };

@@ -201,7 +201,6 @@ impl Filesystem {
             name: String::new(),
             wanted: key.to_string(),
             scratch: false,
-            mode: self.options.ownership.file_mode,
             beside: object.etag.clone().map(|etag| (key, etag)),
             origin: Origin::Own,
         })?;

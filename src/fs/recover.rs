@@ -24,7 +24,8 @@ impl Filesystem {
                 continue;
             }
             let path = self.staging.path(&id);
-            if std::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {
+            let published = self.catalog.has_object_of(&id)?; // the daemon ended between the publish and the last close
+            if published || std::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {
                 self.staging.remove(&id);
             } else {
                 tracing::warn!(

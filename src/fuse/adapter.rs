@@ -438,13 +438,13 @@ impl Fuse for Adapter {
         req: &Request,
         parent: INodeNo,
         name: &OsStr,
-        mode: u32,
-        umask: u32,
+        _mode: u32,
+        _umask: u32,
         flags: i32,
         reply: ReplyCreate,
     ) {
         let (fs, caller, name) = (Arc::clone(&self.fs), caller(req), name.as_bytes().to_vec());
-        let call = async move { fs.create(caller, ino(parent), &name, mode & !umask, flags).await };
+        let call = async move { fs.create(caller, ino(parent), &name, flags).await };
         self.run_bounded(call, move |r| match r {
             Ok((l, o)) => {
                 reply.created(

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the documents of `cairnfs demo`, beside this file. Needs Python's standard library only.
+"""Makes the documents of `cairnfs demo`, in documents/. Needs Python's standard library only.
 
 They are written by hand rather than by an office program so that they stay small, say only what they should, and
 come out the same byte for byte each time.
@@ -10,7 +10,7 @@ import struct
 import zipfile
 import zlib
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).parent / "documents"
 XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006"

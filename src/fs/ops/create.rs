@@ -20,12 +20,11 @@ impl Filesystem {
         caller: Caller,
         parent: Ino,
         name: &[u8],
-        mode: u32,
         flags: i32,
     ) -> FsResult<(Looked, Opened)> {
         let (_, dir, name) = self.dir_for_change(caller, parent, name)?;
         let open_mode = Mode { write: true, ..Mode::from_flags(flags) };
-        let draft = self.make_file(caller, parent, &dir, &name, mode, flags).await?;
+        let draft = self.make_file(caller, parent, &dir, &name, flags).await?;
         let opened = self.attach(&draft, caller, open_mode);
         if open_mode.truncate && draft.state.lock().size > 0 {
             self.truncate_local(&draft, 0).await?;
@@ -43,7 +42,7 @@ impl Filesystem {
             return Err(FsError::NotPermitted);
         }
         let (_, dir, name) = self.dir_for_change(caller, parent, name)?;
-        let draft = self.make_file(caller, parent, &dir, &name, mode, libc::O_EXCL).await?;
+        let draft = self.make_file(caller, parent, &dir, &name, libc::O_EXCL).await?;
         let entry = self.catalog.entry(draft.ino)?.ok_or(FsError::Stale)?;
         self.looked(&entry)
     }
@@ -54,7 +53,6 @@ impl Filesystem {
         parent: Ino,
         dir: &str,
         name: &FileName,
-        mode: u32,
         flags: i32,
     ) -> FsResult<Arc<Draft>> {
         let path = join(dir, name.as_str());
@@ -70,6 +68,9 @@ impl Filesystem {
             if existing.kind == Kind::Dir {
                 return Err(FsError::IsDirectory);
             }
+            if existing.shown != Shown::Listed {
+                return Err(FsError::Exists); // kept for somebody's draft that has not changed yet
+            }
             if flags & libc::O_EXCL != 0 && !put_back {
                 return Err(FsError::Exists);
             }
@@ -82,7 +83,6 @@ impl Filesystem {
             name: name.as_str().to_owned(),
             wanted: path,
             scratch,
-            mode: mode & 0o7777 & !0o6000, // never set-user-id: the mount is nosuid anyway
             beside: None,
             origin: Origin::Own,
         };
@@ -104,9 +104,7 @@ impl Filesystem {
                 let mine = {
                     let known = draft.state.lock();
                     let me = process_of(caller);
-                    known.scratch
-                        || existing.shown != Shown::Listed
-                        || known.writers.iter().all(|w| *w == me) && !known.saved
+                    known.scratch || known.writers.iter().all(|w| *w == me) && !known.saved
                 };
                 if mine || !truncate { Ok(draft) } else { self.beside_draft(caller, existing, dir) }
             }

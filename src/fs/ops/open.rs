@@ -147,8 +147,11 @@ impl Filesystem {
             tracing::info!("{path}: opened for writing without its name: refused as in use");
             return Err(FsError::InUse);
         }
-        if let FilePlacement::Refused(refusal) = self.layout.place_file(&path) {
-            return Err(self.refused(&path, &refusal));
+        match self.layout.place_file(&path) {
+            FilePlacement::Document { .. } => {}
+            // An object of another client whose name is scratch here is shown, read-only.
+            FilePlacement::Scratch { .. } => return Err(FsError::NotAllowed),
+            FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
         }
         let _names = self.namespace.lock();
         let draft = self.beside_object(caller, entry, &dir, mode.truncate)?;
@@ -182,7 +185,6 @@ impl Filesystem {
             name: String::new(),
             wanted: path,
             scratch: false,
-            mode: self.options.ownership.file_mode,
             beside: Some((key, etag)),
             origin,
         };
@@ -215,7 +217,6 @@ impl Filesystem {
             name: String::new(),
             wanted: path,
             scratch: false,
-            mode: self.options.ownership.file_mode,
             beside: Some((key, ETag::new(""))),
             origin: Origin::Own,
         };

@@ -303,7 +303,6 @@ impl Filesystem {
             name: new_name.as_str().to_owned(),
             wanted: path.clone(),
             scratch: false,
-            mode: self.options.ownership.file_mode,
             beside: None,
             origin: Origin::Own,
         };
