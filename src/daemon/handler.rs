@@ -100,7 +100,11 @@ impl ControlHandler for MountHandler {
             mounted_at: self.fixed.mounted_at.clone(),
             state_dir: self.fixed.state_dir.clone(),
             read_only: fs.read_only.map(str::to_owned),
-            store_state: StoreState { reachable: reach.reachable, since: reach.since.rfc3339(), error: reach.error },
+            store_state: StoreState {
+                reachable: reach.reachable,
+                since: reach.since.rfc3339(),
+                error: reach.error,
+            },
             drafts: DraftCounts {
                 draft: count(fs.open),
                 waiting: count(fs.saved),
@@ -115,7 +119,11 @@ impl ControlHandler for MountHandler {
             cache_memory: Usage { used: cache.memory_used, budget: Some(cache.memory_budget) },
             cache_disk: Usage { used: cache.disk_used, budget: Some(cache.disk_budget) },
             warnings,
-            events: fs.events.iter().map(|e| format!("{} {} {}: {}", e.at.rfc3339(), e.kind, e.path, e.detail)).collect(),
+            events: fs
+                .events
+                .iter()
+                .map(|e| format!("{} {} {}: {}", e.at.rfc3339(), e.kind, e.path, e.detail))
+                .collect(),
         }
     }
 
@@ -130,7 +138,9 @@ impl ControlHandler for MountHandler {
             let at = self.mounted.mountpoint().display();
             return Err(ControlFailure(match e.kind() {
                 std::io::ErrorKind::ResourceBusy => {
-                    format!("{at}: in use: close the programs that have files open there ('fuser -vm {at}' names them)")
+                    format!(
+                        "{at}: in use: close the programs that have files open there ('fuser -vm {at}' names them)"
+                    )
                 }
                 _ => format!("{at}: cannot be unmounted: {e}"),
             }));
