@@ -72,8 +72,9 @@ impl MountHandler {
         }
     }
 
-    /// Returns what `cairnfs umount` left, if it ended the mount.
-    pub(super) fn ended_already(&self) -> Option<LeftOver> {
+    /// Returns what `cairnfs umount` left, if it ended the mount; waits for one that is under way.
+    pub(super) async fn settled(&self) -> Option<LeftOver> {
+        let _turn = self.unmounting.lock().await;
         *self.end.borrow()
     }
 }
@@ -129,7 +130,8 @@ impl ControlHandler for MountHandler {
 
     async fn drain_and_unmount(&self, progress: ProgressSink) -> Result<DrainReport, ControlFailure> {
         let _turn = self.unmounting.lock().await;
-        if let Some(left) = self.ended_already() {
+        let ended = *self.end.borrow();
+        if let Some(left) = ended {
             return Ok(super::report(left));
         }
         let left = self.fs.drain(self.drain, &|left| progress.report(left, "publishing what waits")).await;

@@ -22,6 +22,7 @@ pub use store::open_store;
 use crate::cache::{Cache, CacheOptions};
 use crate::catalog::{Catalog, FileRow};
 use crate::config::{Settings, store_url};
+use crate::control::place::SOURCE_PREFIX;
 use crate::control::{ControlServer, DrainReport};
 use crate::drafts::staging::Staging;
 use crate::fs::{Filesystem, LeftOver, Options, Ownership, Parts};
@@ -146,10 +147,10 @@ async fn serve(
         // `cairnfs umount` has drained and unmounted.
         left = running.handler.ended() => Ok(left),
         () = running.mounted.ended() => {
-            tracing::info!("unmounted from outside");
-            if let Some(left) = running.handler.ended_already() {
+            if let Some(left) = running.handler.settled().await {
                 return Ok(left);
             }
+            tracing::info!("unmounted from outside");
             Ok(drain(running, settings, notifier).await)
         }
         () = stop.cancelled() => {
@@ -210,7 +211,7 @@ fn mount_options(s: &Settings) -> anyhow::Result<MountOptions> {
     // Root may always let others in; others only where the admin allows it, and then say so themselves.
     let allow_other = s.mount.allow_other.unwrap_or_else(|| rustix::process::geteuid().is_root());
     Ok(MountOptions {
-        source: store_url(s.target()?),
+        source: format!("{SOURCE_PREFIX}{}", store_url(s.target()?)),
         allow_other,
         read_only: s.mount.read_only,
         deadline: s.read.deadline,
