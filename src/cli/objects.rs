@@ -39,6 +39,31 @@ impl Bucket {
         self.settings.read.deadline
     }
 
+    /// Asks the store, and again while that can help and is not too long.
+    pub async fn ask<T, F: Future<Output = StoreResult<T>>>(
+        &self,
+        request: impl FnMut() -> F,
+    ) -> StoreResult<T> {
+        self.ask_for(self.patience(), request).await
+    }
+
+    /// As [`Self::ask`], for requests that may take longer than others.
+    pub async fn ask_for<T, F: Future<Output = StoreResult<T>>>(
+        &self,
+        patience: Duration,
+        request: impl FnMut() -> F,
+    ) -> StoreResult<T> {
+        retry::retry(patience, request).await
+    }
+
+    /// Asks whether the bucket exists and may be used (semantics 10.1).
+    ///
+    /// # Errors
+    /// In the words of the storage pattern.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        Ok(self.store.check_bucket().await?)
+    }
+
     /// Returns whether the store decides by itself which of two creates of one name succeeds (semantics 4.4).
     ///
     /// # Errors
@@ -59,9 +84,7 @@ impl Bucket {
     ) -> StoreResult<()> {
         let mut next: Option<String> = None;
         loop {
-            let page =
-                retry::retry(self.patience(), || self.store.list(prefix, delimiter, next.as_deref(), None))
-                    .await?;
+            let page = self.ask(|| self.store.list(prefix, delimiter, next.as_deref(), None)).await?;
             next.clone_from(&page.next);
             each(page);
             if next.is_none() {
