@@ -100,7 +100,7 @@ impl ObjectReader {
     ) -> Result<(), ReadError> {
         let Ending { target, fetch } = ending;
         let _slot = admission.slot;
-        let patience = match self.outage.verdict(std::time::Instant::now(), self.options.deadline) {
+        let patience = match self.outage.verdict(std::time::Instant::now(), self.options.patience()) {
             Verdict::Ask(patience) => patience,
             Verdict::Down(reason) => {
                 return Err(ReadError::Unavailable { key: target.cached.version().key.clone(), reason });
