@@ -114,8 +114,14 @@ impl Transfer<'_> {
 
     /// Holds the head of an answer against what was asked for.
     fn check(&self, body: &ObjectBody, assembly: &Assembly) -> Result<(), StoreError> {
-        if body.info.etag != self.version.etag || body.info.size != self.version.size {
+        if body.info.etag != self.version.etag {
             return Err(StoreError::VersionChanged(self.version.key.clone()));
+        }
+        if body.info.size != self.version.size {
+            let (says, was) = (body.info.size, self.version.size);
+            return Err(
+                self.damaged(format!("the store says {says} bytes, it was {was} under the same ETag"))
+            );
         }
         if body.range != assembly.rest() {
             let (asked, got) = (assembly.rest(), body.range);
