@@ -13,6 +13,7 @@ mod statfs;
 mod xattr;
 
 pub use dirs::DirEntry;
+pub(super) use open::Mode;
 pub use open::Opened;
 pub use setattr::{SetAttr, SetTime};
 pub use statfs::StatFs;
