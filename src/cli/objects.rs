@@ -39,6 +39,14 @@ impl Bucket {
         self.settings.read.deadline
     }
 
+    /// Asks whether the bucket exists and may be used (semantics 10.1).
+    ///
+    /// # Errors
+    /// In the words of the storage pattern.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        Ok(self.store.check_bucket().await?)
+    }
+
     /// Returns whether the store decides by itself which of two creates of one name succeeds (semantics 4.4).
     ///
     /// # Errors

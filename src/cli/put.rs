@@ -161,8 +161,14 @@ impl Upload<'_> {
         let asked = ObjectKey::new(wanted)?;
         let atomic = self.bucket.creates_are_atomic().await?;
         let weak = if atomic { None } else { Some(self.bucket.settings.write.weak_store) };
-        if weak == Some(WeakStore::Refuse) {
-            return Err(Refused::WeakStore(self.bucket.store.url()).into());
+        let url = self.bucket.store.url();
+        match weak {
+            Some(WeakStore::Refuse) => return Err(Refused::WeakStore(url).into()),
+            Some(WeakStore::Check) => tracing::warn!(
+                "{url}: lets two writers create one name, so this file could overwrite another in a race; \
+                 weak_store = \"suffix\" would be safe"
+            ),
+            Some(WeakStore::Suffix) | None => {}
         }
         let mut key = if weak == Some(WeakStore::Suffix) { self.alternative(wanted)? } else { asked.clone() };
         for attempt in 1..=MAX_NAMES {
