@@ -8,5 +8,17 @@
 //! `types` · `layout` · `store`, `catalog`, `cache` · `read`, `drafts` · `fs` · `fuse`, `control`, `systemd` ·
 //! `config` · `daemon` · `cli`.
 
+pub mod cache;
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod drafts;
+pub mod fs;
+pub mod fuse;
+pub mod layout;
+pub mod read;
 pub mod store;
+pub mod systemd;
 pub mod types;

@@ -1,3 +1,7 @@
 //! The `cairnfs` program: parse, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cairnfs::cli::main()
+}

@@ -16,8 +16,9 @@ mod dir;
 mod error;
 mod fields;
 mod probe;
-mod retry;
+pub mod retry;
 mod s3;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,8 +31,8 @@ pub use check::{CheckFailure, CheckOutcome, check, explain};
 pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
 pub use probe::probe;
-pub use retry::{RetryPolicy, retry};
 pub use s3::{Multipart, S3Keys, S3Settings, S3Store, S3Timeouts, Secret};
+pub use watched::{Reachability, Watched};
 
 use crate::types::{ByteRange, DraftId, ETag, ObjectKey, Sha256Hex, Timestamp};
 

@@ -9,7 +9,9 @@
 )]
 #![allow(dead_code, reason = "every test program compiles this module and none uses all of it")]
 
+pub mod actor;
 pub mod data;
+pub mod mount;
 pub mod s3server;
 pub mod seaweed;
 pub mod stores;

@@ -1,0 +1,277 @@
+//! The disk side of the cache: the directory, its budget, and what happens when the disk fails.
+//!
+//! The disk is a convenience. Whatever it refuses (full, broken, read-only, gone) costs speed, never a read: writing
+//! pauses for [`PAUSE`], one warning is logged, and reads go to the store meanwhile.
+//!
+//! # Locking
+//! The index lock covers the quick part of a deletion (taking the files out of their place), so that nobody can put
+//! the same version back in between; the slow part happens after it is released.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::dir::{CacheDir, Discarded};
+use super::error::CacheError;
+use super::front::Extent;
+use super::host_file::{HostFile, HostPaths};
+use super::index::{Grow, Index};
+use super::map::{HEADER_BYTES, Seal};
+use super::stats::Counters;
+use super::version::{FileId, Version};
+use crate::types::Sha256Hex;
+
+/// How long nothing is written after the disk has refused something.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// How much is evicted when the disk is full before the budget is.
+const FULL_EVICTS: u64 = 256 * 1024 * 1024;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(super) struct Disk {
+    dir: CacheDir,
+    budget: u64,
+    index: Mutex<Index>,
+    paused_until: Mutex<Option<Instant>>,
+}
+
+impl Disk {
+    pub(super) fn open(dir: CacheDir, budget: u64, counters: &Counters) -> Self {
+        let mut index = Index::new(budget);
+        for found in dir.scan() {
+            index.add(found.id, found.bytes);
+        }
+        let disk = Self { dir, budget, index: Mutex::new(index), paused_until: Mutex::new(None) };
+        disk.evict(counters, |index| index.over_budget());
+        disk
+    }
+
+    pub(super) const fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    pub(super) const fn epoch(&self) -> u64 {
+        self.dir.epoch()
+    }
+
+    /// Runs `look` on the index, for statistics.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Index) -> T) -> T {
+        look(&self.index.lock())
+    }
+
+    pub(super) fn leave(&self) -> io::Result<()> {
+        self.dir.leave()
+    }
+
+    /// Returns whether writing makes sense at present.
+    pub(super) fn is_usable(&self) -> bool {
+        let mut paused = self.paused_until.lock();
+        if paused.is_some_and(|until| Instant::now() >= until) {
+            *paused = None;
+        }
+        paused.is_none() && self.dir.is_ours()
+    }
+
+    pub(super) fn pin(&self, id: FileId) {
+        self.index.lock().pin(id);
+    }
+
+    pub(super) fn unpin(&self, id: FileId, counters: &Counters) {
+        self.evict(counters, |index| index.unpin(id));
+    }
+
+    /// Opens what is on disk of `version`, which is pinned. What turns out not to be its files is deleted.
+    pub(super) fn open_file(&self, id: FileId, version: &Version) -> Option<HostFile> {
+        if !self.index.lock().has(id) {
+            return None;
+        }
+        match HostFile::open(&self.dir.paths(id), version, self.dir.epoch()) {
+            Ok(Some(file)) => {
+                if let Err(e) = file.touch() {
+                    tracing::debug!("cannot note the use of a cached file: {e}");
+                }
+                Some(file)
+            }
+            Ok(None) => {
+                tracing::warn!("the cached file of '{}' is not what it should be; dropped", version.key);
+                self.remove(id);
+                None
+            }
+            Err(e) => {
+                tracing::warn!("cannot open the cached file of '{}': {e}; dropped", version.key);
+                self.remove(id);
+                None
+            }
+        }
+    }
+
+    /// Creates the host file of `version`, which is pinned. `None` where the disk refuses or there is no room.
+    pub(super) fn create_file(&self, id: FileId, version: &Version, counters: &Counters) -> Option<HostFile> {
+        if !self.is_usable() || !self.grow(id, HEADER_BYTES as u64, counters) {
+            return None;
+        }
+        match HostFile::create(&self.dir.paths(id), version, self.dir.epoch()) {
+            Ok(Some(file)) => Some(file),
+            Ok(None) => {
+                self.index.lock().forget(id);
+                None
+            }
+            Err(e) => {
+                self.remove(id);
+                self.refused(&e, counters);
+                None
+            }
+        }
+    }
+
+    /// Writes `extent` of the pinned version `id`. Returns whether it is on disk now.
+    pub(super) fn write(
+        &self,
+        id: FileId,
+        file: &HostFile,
+        extent: &Extent,
+        checksums: &[u32],
+        counters: &Counters,
+    ) -> bool {
+        let new = file.absent_bytes(extent.range());
+        if !self.is_usable() || !self.grow(id, new, counters) {
+            return false;
+        }
+        if let Err(e) = file.write(extent, checksums) {
+            self.index.lock().shrink(id, new);
+            self.refused(&e, counters);
+            return false;
+        }
+        true
+    }
+
+    /// Deletes what is on disk of `id`, also while it is pinned. Who has the file open keeps it.
+    pub(super) fn remove(&self, id: FileId) {
+        let gone = {
+            let mut index = self.index.lock();
+            index.forget(id);
+            self.dir.discard(id)
+        };
+        gone.delete();
+    }
+
+    /// Deletes everything that is not open. Returns how many versions that were.
+    pub(super) fn clear(&self, counters: &Counters) -> u64 {
+        self.evict(counters, |index| index.evict(u64::MAX))
+    }
+
+    /// Makes the complete content at `host_file` the cached file of `version`; see [`super::Cache::adopt`].
+    pub(super) fn adopt(
+        &self,
+        id: FileId,
+        version: &Version,
+        host_file: &Path,
+        sha256: Option<Sha256Hex>,
+        counters: &Counters,
+    ) -> Result<(), CacheError> {
+        if version.size.saturating_add(self.look(Index::pinned_bytes)) > self.budget || !self.is_usable() {
+            return Ok(());
+        }
+        let place = self.dir.workplace();
+        let made = self.prepare(&place, version, host_file, sha256);
+        let Ok(true) = made else {
+            for path in [&place.data, &place.map] {
+                if let Err(e) = std::fs::remove_file(path) {
+                    tracing::debug!("nothing to delete at '{}': {e}", path.display());
+                }
+            }
+            return made.map(|_| ());
+        };
+        let gone = {
+            let mut index = self.index.lock();
+            if index.has(id) {
+                let discarded = self.dir.discard(id);
+                index.forget(id);
+                discarded.delete();
+            }
+            self.dir
+                .install(&place, id)
+                .map_err(CacheError::io("cannot move into the cache", &place.data))?;
+            index.add(id, version.size.saturating_add(HEADER_BYTES as u64));
+            self.discard_all(index.over_budget())
+        };
+        Self::delete_all(gone, counters);
+        Ok(())
+    }
+
+    fn prepare(
+        &self,
+        place: &HostPaths,
+        version: &Version,
+        host_file: &Path,
+        sha256: Option<Sha256Hex>,
+    ) -> Result<bool, CacheError> {
+        match std::fs::hard_link(host_file, &place.data) {
+            // another file system, or one without links
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                std::fs::copy(host_file, &place.data)
+                    .map_err(CacheError::io("cannot copy into the cache", host_file))?;
+            }
+            linked => linked.map_err(CacheError::io("cannot link into the cache", host_file))?,
+        }
+        let found =
+            std::fs::metadata(&place.data).map_err(CacheError::io("cannot look at", &place.data))?.len();
+        if found != version.size {
+            return Err(CacheError::WrongSize { path: host_file.to_owned(), found, expected: version.size });
+        }
+        let seal = Seal { epoch: self.dir.epoch(), sha256 };
+        let adopted =
+            HostFile::adopt(place, version, seal).map_err(CacheError::io("cannot read", host_file))?;
+        Ok(adopted.is_some())
+    }
+
+    /// Takes `bytes` of the budget for `id`, evicting others. `false` where there is no room.
+    fn grow(&self, id: FileId, bytes: u64, counters: &Counters) -> bool {
+        let gone = {
+            let mut index = self.index.lock();
+            match index.grow(id, bytes) {
+                Grow::Fits(ids) => self.discard_all(ids),
+                Grow::Full => return false,
+            }
+        };
+        Self::delete_all(gone, counters);
+        true
+    }
+
+    fn evict(&self, counters: &Counters, which: impl FnOnce(&mut Index) -> Vec<FileId>) -> u64 {
+        let gone = {
+            let mut index = self.index.lock();
+            let ids = which(&mut index);
+            self.discard_all(ids)
+        };
+        Self::delete_all(gone, counters)
+    }
+
+    fn discard_all(&self, ids: Vec<FileId>) -> Vec<Discarded> {
+        ids.into_iter().map(|id| self.dir.discard(id)).collect()
+    }
+
+    fn delete_all(gone: Vec<Discarded>, counters: &Counters) -> u64 {
+        let n = gone.iter().filter(|g| g.is_some()).count() as u64;
+        counters.evicted_files.add(n);
+        gone.into_iter().for_each(Discarded::delete);
+        n
+    }
+
+    fn refused(&self, e: &io::Error, counters: &Counters) {
+        counters.disk_errors.add(1);
+        if e.kind() == io::ErrorKind::StorageFull {
+            self.evict(counters, |index| index.evict(FULL_EVICTS));
+        }
+        let mut paused = self.paused_until.lock();
+        if paused.replace(Instant::now() + PAUSE).is_none() {
+            tracing::warn!(
+                "cannot write to the cache directory: {e}; reading goes on without it for {} s",
+                PAUSE.as_secs()
+            );
+        }
+    }
+}

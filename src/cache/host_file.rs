@@ -1,0 +1,437 @@
+//! The host file of one version: its content, sparse, and its chunk map.
+//!
+//! # Invariants
+//! * The content file is never truncated, never punched, and a chunk that is marked is never written again with other
+//!   bytes; who holds it open (also the kernel, for passthrough) reads right bytes for ever.
+//! * Bytes leave this module only if they have the checksum of what arrived, or the file is trusted (see
+//!   [`super::dir`]).
+//!
+//! # Locking
+//! The table's lock is held for lookups only, never during I/O. One thread writes.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use rustix::buffer::spare_capacity;
+
+use super::chunks::{CHUNK, chunk_count, chunk_numbers, chunk_range, to_usize};
+use super::front::Extent;
+use super::map::{self, ChunkTable, ENTRY_BYTES, HEADER_BYTES, SEAL_AT, Seal};
+use super::version::Version;
+use crate::types::{ByteRange, Sha256Hex};
+
+/// Where the two files of a version are.
+#[derive(Debug, Clone)]
+pub(super) struct HostPaths {
+    pub data: PathBuf,
+    pub map: PathBuf,
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(super) struct HostFile {
+    data: File,
+    map: File,
+    size: u64,
+    table: RwLock<ChunkTable>,
+    /// All chunks here were written or verified in this epoch.
+    trusted: AtomicBool,
+    sha256: Mutex<Option<Sha256Hex>>,
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub(super) enum DiskRead {
+    /// All of it.
+    Bytes(Bytes),
+    /// Not all of it is here.
+    Missing,
+    /// It was here, but wrong: so many chunks were thrown away.
+    Damaged(u64),
+}
+
+impl HostFile {
+    /// Opens the files of `version`; `None` where they are not (wholly) its files, so that they should be deleted.
+    pub(super) fn open(paths: &HostPaths, version: &Version, epoch: u64) -> io::Result<Option<Self>> {
+        let Some(expected) = map::header(version) else { return Ok(None) };
+        let data = OpenOptions::new().read(true).write(true).open(&paths.data)?;
+        let map = OpenOptions::new().read(true).write(true).open(&paths.map)?;
+        let mut header = [0; HEADER_BYTES];
+        if let Err(e) = map.read_exact_at(&mut header, 0) {
+            return if e.kind() == io::ErrorKind::UnexpectedEof { Ok(None) } else { Err(e) };
+        }
+        if header.get(..SEAL_AT) != expected.get(..SEAL_AT) || data.metadata()?.len() != version.size {
+            return Ok(None);
+        }
+        let seal = Seal::decode(header.get(SEAL_AT..).unwrap_or_default());
+        let trusted = seal.epoch == epoch;
+        let table = load_table(&map, version.size, trusted)?;
+        let sha256 = Mutex::new(seal.sha256.filter(|_| trusted));
+        Ok(Some(Self {
+            data,
+            map,
+            size: version.size,
+            table: RwLock::new(table),
+            trusted: AtomicBool::new(trusted),
+            sha256,
+        }))
+    }
+
+    /// Creates the files of `version`, empty of chunks. `Ok(None)` where its names do not fit into a map.
+    pub(super) fn create(paths: &HostPaths, version: &Version, epoch: u64) -> io::Result<Option<Self>> {
+        let Some(header) = map::header(version) else { return Ok(None) };
+        if let Some(dir) = paths.data.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        let data = create_file(&paths.data)?;
+        data.set_len(version.size)?;
+        let map = create_file(&paths.map)?;
+        Self::with_files(data, map, version.size, &header, epoch).map(Some)
+    }
+
+    /// Makes a map at `map` for the complete content at `data`, reading all of it.
+    pub(super) fn adopt(paths: &HostPaths, version: &Version, seal: Seal) -> io::Result<Option<()>> {
+        let Some(header) = map::header(version) else { return Ok(None) };
+        let data = File::open(&paths.data)?;
+        let file = Self::with_files(data, create_file(&paths.map)?, version.size, &header, seal.epoch)?;
+        let mut buffer = vec![0; to_usize(CHUNK)];
+        let mut table = file.table.write();
+        for chunk in 0..chunk_count(version.size) {
+            let range = chunk_range(chunk, version.size);
+            let bytes = buffer.get_mut(..to_usize(range.len())).unwrap_or_default();
+            file.data.read_exact_at(bytes, range.start)?;
+            table.set(chunk, map::checksum(bytes), true);
+        }
+        file.map.write_all_at(&table.entries(0..chunk_count(version.size)), HEADER_BYTES as u64)?;
+        file.map.write_all_at(&seal.encode(), SEAL_AT as u64)?;
+        Ok(Some(()))
+    }
+
+    fn with_files(data: File, map: File, size: u64, header: &[u8], epoch: u64) -> io::Result<Self> {
+        map.write_all_at(header, 0)?;
+        map.write_all_at(&Seal { epoch, sha256: None }.encode(), SEAL_AT as u64)?;
+        Ok(Self {
+            data,
+            map,
+            size,
+            table: RwLock::new(ChunkTable::new(size)),
+            trusted: AtomicBool::new(true),
+            sha256: Mutex::new(None),
+        })
+    }
+
+    /// Returns whether all of the content is here.
+    pub(super) fn is_complete(&self) -> bool {
+        self.table.read().is_complete()
+    }
+
+    /// Returns whether nothing of it needs to be verified before use.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.trusted.load(Ordering::Acquire)
+    }
+
+    /// Returns the digest that the whole content was found to have.
+    pub(super) fn sha256(&self) -> Option<Sha256Hex> {
+        *self.sha256.lock()
+    }
+
+    /// Returns how many bytes are here, at most one chunk too many.
+    pub(super) fn present_bytes(&self) -> u64 {
+        self.table.read().present().saturating_mul(CHUNK)
+    }
+
+    /// Returns how many of `range`'s bytes are in chunks that are not here.
+    pub(super) fn absent_bytes(&self, range: ByteRange) -> u64 {
+        let table = self.table.read();
+        let absent = chunk_numbers(range).filter(|c| table.get(*c).is_none());
+        absent.map(|c| chunk_range(c, self.size).len()).sum()
+    }
+
+    /// Returns the end of the run of present chunks that begins with the one at `offset`, looking no further than
+    /// `end`; `None` where that chunk is not here.
+    pub(super) fn present_until(&self, offset: u64, end: u64) -> Option<u64> {
+        let table = self.table.read();
+        let chunks = chunk_numbers(ByteRange { start: offset, end });
+        let run = chunks.take_while(|c| table.get(*c).is_some()).last()?;
+        Some(chunk_range(run, self.size).end.min(end))
+    }
+
+    /// Reads `range`, verifying what was not. What cannot be read is thrown away like what is wrong.
+    pub(super) fn read(&self, range: ByteRange) -> DiskRead {
+        match self.try_read(range) {
+            Ok(read) => read,
+            Err(e) => {
+                let (damaged, marked) = self.forget(range);
+                tracing::warn!("cannot read from the cache: {e}");
+                if let Err(e) = marked {
+                    tracing::debug!("cannot write to the cache: {e}");
+                }
+                DiskRead::Damaged(damaged)
+            }
+        }
+    }
+
+    fn try_read(&self, range: ByteRange) -> io::Result<DiskRead> {
+        let mut doubtful = Vec::new();
+        {
+            let table = self.table.read();
+            for chunk in chunk_numbers(range) {
+                match table.get(chunk) {
+                    None => return Ok(DiskRead::Missing),
+                    Some((_, true)) => {}
+                    Some((checksum, false)) => doubtful.push((chunk, checksum)),
+                }
+            }
+        }
+        let mut damaged = 0;
+        for (chunk, checksum) in doubtful {
+            damaged += u64::from(!self.verify_chunk(chunk, checksum, |_| ())?);
+        }
+        if damaged > 0 {
+            return Ok(DiskRead::Damaged(damaged));
+        }
+        match self.read_exactly(range)? {
+            Some(bytes) => Ok(DiskRead::Bytes(bytes)),
+            // somebody cut the file: what is behind its end is gone
+            None => {
+                let (damaged, marked) = self.forget(range);
+                marked.map(|()| DiskRead::Damaged(damaged))
+            }
+        }
+    }
+
+    /// Writes `extent`, then marks its chunks. `checksums` are those of its chunks.
+    pub(super) fn write(&self, extent: &Extent, checksums: &[u32]) -> io::Result<()> {
+        self.data.write_all_at(&extent.bytes, extent.offset)?;
+        let chunks = chunk_numbers(extent.range());
+        let entries: Vec<u8> = checksums.iter().flat_map(|c| c.to_le_bytes()).collect();
+        self.map.write_all_at(&entries, entry_at(chunks.start))?;
+        let mut table = self.table.write();
+        for (chunk, checksum) in chunks.zip(checksums) {
+            table.set(chunk, *checksum, true);
+        }
+        Ok(())
+    }
+
+    /// Reads all of a complete file in order, handing it to `each`, and throws away what has not its checksum. Returns
+    /// whether nothing was missing or wrong; `None` where `go_on` said no before the end.
+    pub(super) fn verify_all(
+        &self,
+        go_on: impl Fn() -> bool,
+        mut each: impl FnMut(&[u8]),
+    ) -> io::Result<Option<bool>> {
+        let mut sound = true;
+        for chunk in 0..chunk_count(self.size) {
+            if !go_on() {
+                return Ok(None);
+            }
+            let entry = self.table.read().get(chunk);
+            sound &= match entry {
+                Some((checksum, _)) => self.verify_chunk(chunk, checksum, &mut each)?,
+                None => false,
+            };
+        }
+        Ok(Some(sound))
+    }
+
+    /// Notes on disk that the file needs no verification in `seal.epoch`, and its digest.
+    pub(super) fn seal(&self, seal: Seal) -> io::Result<()> {
+        self.map.write_all_at(&seal.encode(), SEAL_AT as u64)?;
+        *self.sha256.lock() = seal.sha256;
+        self.trusted.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Returns another handle on the content.
+    pub(super) fn content(&self) -> io::Result<File> {
+        self.data.try_clone()
+    }
+
+    /// Marks the file as used now, for the order of eviction after a restart.
+    pub(super) fn touch(&self) -> io::Result<()> {
+        use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let keep = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        Ok(rustix::fs::futimens(&self.map, &Timestamps { last_access: keep, last_modification: now })?)
+    }
+
+    /// Holds chunk `chunk` against `checksum`. A wrong one is thrown away: `Ok(false)`.
+    fn verify_chunk(&self, chunk: u64, checksum: u32, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
+        let range = chunk_range(chunk, self.size);
+        match self.read_exactly(range)? {
+            Some(bytes) if map::checksum(&bytes) == checksum => {
+                each(&bytes);
+                self.table.write().set_verified(chunk, checksum);
+                Ok(true)
+            }
+            _ => self.forget(range).1.map(|()| false),
+        }
+    }
+
+    /// Marks the chunks of `range` as not here. Returns how many were, and whether that could be noted on disk too.
+    fn forget(&self, range: ByteRange) -> (u64, io::Result<()>) {
+        let chunks = chunk_numbers(range);
+        let before = {
+            let mut table = self.table.write();
+            let before = table.present();
+            chunks.clone().for_each(|c| table.set(c, 0, false));
+            before - table.present()
+        };
+        let zeros = vec![0; to_usize(chunks.end - chunks.start).saturating_mul(ENTRY_BYTES)];
+        (before, self.map.write_all_at(&zeros, entry_at(chunks.start)))
+    }
+
+    /// Reads `range`; `None` where the file ends inside it.
+    fn read_exactly(&self, range: ByteRange) -> io::Result<Option<Bytes>> {
+        let wanted = to_usize(range.len());
+        let mut bytes = Vec::with_capacity(wanted);
+        while bytes.len() < wanted {
+            let at = range.start + bytes.len() as u64;
+            match rustix::io::pread(&self.data, spare_capacity(&mut bytes), at) {
+                Ok(0) => return Ok(None),
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        // the allocator may have given more room than was asked for
+        bytes.truncate(wanted);
+        Ok(Some(Bytes::from(bytes)))
+    }
+}
+
+fn entry_at(chunk: u64) -> u64 {
+    HEADER_BYTES as u64 + chunk * ENTRY_BYTES as u64
+}
+
+fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
+}
+
+/// Reads the entries of `map`, a piece at a time: they may be many, and most of them holes.
+fn load_table(map: &File, size: u64, trusted: bool) -> io::Result<ChunkTable> {
+    const PIECE_CHUNKS: u64 = 16 * 1024;
+    let mut table = ChunkTable::new(size);
+    let mut buffer = vec![0; to_usize(PIECE_CHUNKS.min(chunk_count(size))).saturating_mul(ENTRY_BYTES)];
+    let mut first = 0;
+    while first < chunk_count(size) {
+        let n = map.read_at(&mut buffer, entry_at(first))?;
+        let whole = n - n % ENTRY_BYTES;
+        if whole == 0 {
+            break;
+        }
+        table.load(first, buffer.get(..whole).unwrap_or_default(), trusted);
+        first += (whole / ENTRY_BYTES) as u64;
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{ETag, ObjectKey};
+
+    const EPOCH: u64 = 5;
+
+    fn version() -> Version {
+        Version {
+            key: ObjectKey::new("documents/a.pdf").unwrap(),
+            etag: ETag::new("e"),
+            size: 3 * CHUNK + 100,
+        }
+    }
+
+    fn paths(dir: &tempfile::TempDir) -> HostPaths {
+        HostPaths { data: dir.path().join("aa/data"), map: dir.path().join("aa/map") }
+    }
+
+    fn extent(chunk: u64, len: u64, fill: u8) -> (Extent, Vec<u32>) {
+        let bytes = Bytes::from(vec![fill; to_usize(len)]);
+        let sums = bytes.chunks(to_usize(CHUNK)).map(map::checksum).collect();
+        (Extent { offset: chunk * CHUNK, bytes }, sums)
+    }
+
+    fn fill(file: &HostFile) {
+        let (extent, sums) = extent(0, version().size, 9);
+        file.write(&extent, &sums).unwrap();
+    }
+
+    #[test]
+    fn read_of_what_was_written_returns_it_and_misses_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = HostFile::create(&paths(&dir), &version(), EPOCH).unwrap().unwrap();
+        let (second, sums) = extent(1, CHUNK, 8);
+        file.write(&second, &sums).unwrap();
+        let inside = ByteRange::at(CHUNK + 5, 10);
+        assert!(matches!(file.read(inside), DiskRead::Bytes(b) if b == vec![8; 10]));
+        assert!(matches!(file.read(ByteRange::at(CHUNK - 1, 10)), DiskRead::Missing));
+        assert_eq!(file.absent_bytes(ByteRange::at(0, version().size)), 2 * CHUNK + 100);
+        assert_eq!(file.present_until(CHUNK + 1, 3 * CHUNK), Some(2 * CHUNK));
+        assert_eq!(file.present_until(0, 3 * CHUNK), None);
+    }
+
+    #[test]
+    fn open_in_the_same_epoch_is_trusted_and_in_another_is_verified() {
+        let dir = tempfile::tempdir().unwrap();
+        fill(&HostFile::create(&paths(&dir), &version(), EPOCH).unwrap().unwrap());
+        let same = HostFile::open(&paths(&dir), &version(), EPOCH).unwrap().unwrap();
+        assert!(same.is_trusted() && same.is_complete());
+        let other = HostFile::open(&paths(&dir), &version(), EPOCH + 1).unwrap().unwrap();
+        assert!(!other.is_trusted());
+        std::fs::File::options()
+            .write(true)
+            .open(paths(&dir).data)
+            .unwrap()
+            .write_at(b"x", CHUNK + 7)
+            .unwrap();
+        let tail = ByteRange::at(3 * CHUNK, 100);
+        assert!(matches!(other.read(tail), DiskRead::Bytes(b) if b == vec![9; 100]));
+        assert!(matches!(other.read(ByteRange::at(0, 2 * CHUNK)), DiskRead::Damaged(1)));
+        assert!(matches!(other.read(ByteRange::at(CHUNK, 1)), DiskRead::Missing));
+        assert!(!other.is_complete());
+        let again = HostFile::open(&paths(&dir), &version(), EPOCH).unwrap().unwrap();
+        assert_eq!(again.present_bytes(), 3 * CHUNK);
+    }
+
+    #[test]
+    fn open_of_another_versions_files_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        HostFile::create(&paths(&dir), &version(), EPOCH).unwrap().unwrap();
+        let other = Version { etag: ETag::new("f"), ..version() };
+        assert!(HostFile::open(&paths(&dir), &other, EPOCH).unwrap().is_none());
+        std::fs::File::options().write(true).open(paths(&dir).data).unwrap().set_len(7).unwrap();
+        assert!(HostFile::open(&paths(&dir), &version(), EPOCH).unwrap().is_none());
+        std::fs::write(paths(&dir).map, b"torn").unwrap();
+        assert!(HostFile::open(&paths(&dir), &version(), EPOCH).unwrap().is_none());
+    }
+
+    #[test]
+    fn read_of_a_file_cut_short_is_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = HostFile::create(&paths(&dir), &version(), EPOCH).unwrap().unwrap();
+        fill(&file);
+        std::fs::File::options().write(true).open(paths(&dir).data).unwrap().set_len(CHUNK).unwrap();
+        assert!(matches!(file.read(ByteRange::at(CHUNK, 10)), DiskRead::Damaged(1)));
+        assert!(matches!(file.read(ByteRange::at(0, 10)), DiskRead::Bytes(_)));
+    }
+
+    #[test]
+    fn verify_all_hands_out_everything_and_seals() {
+        let dir = tempfile::tempdir().unwrap();
+        fill(&HostFile::create(&paths(&dir), &version(), EPOCH).unwrap().unwrap());
+        let file = HostFile::open(&paths(&dir), &version(), EPOCH + 1).unwrap().unwrap();
+        let mut seen = Vec::new();
+        assert_eq!(file.verify_all(|| true, |b| seen.extend_from_slice(b)).unwrap(), Some(true));
+        assert_eq!(file.verify_all(|| false, |_| ()).unwrap(), None);
+        assert_eq!(seen, vec![9; to_usize(version().size)]);
+        let seal = Seal { epoch: EPOCH + 1, sha256: Some(Sha256Hex::from_bytes([1; 32])) };
+        file.seal(seal).unwrap();
+        let again = HostFile::open(&paths(&dir), &version(), EPOCH + 1).unwrap().unwrap();
+        assert!(again.is_trusted());
+        assert_eq!(again.sha256(), seal.sha256);
+    }
+}

@@ -1,0 +1,339 @@
+//! Memory for object bytes: one budget for all of it, and buffers that are used again.
+//!
+//! Every byte of an object that is in memory, be it on its way in, held by the memory front, waiting for the disk or
+//! lent to a reader, lies in a buffer that carries its share of the budget. The share comes back when the last holder
+//! lets go, so nothing is counted twice and nothing is forgotten.
+//!
+//! # Limits
+//! What is fetched ahead never goes over the budget. A reader who waits may, after [`PATIENCE`], so that readers who
+//! hold memory while waiting for more cannot block each other for good; the kernel bounds how many there are.
+//!
+//! # Locking
+//! The front's lock is never held while a buffer is dropped or awaited.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::chunks::{BLOCK, to_usize};
+use super::front::{Evict, Extent, Front};
+use super::version::FileId;
+use crate::types::ByteRange;
+
+/// How long a reader waits for memory before it is given some over the budget.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The budget is counted in these.
+const UNIT: u64 = 1024;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct Memory {
+    free: Arc<Semaphore>,
+    total_units: u32,
+    pool: Arc<Pool>,
+    front: Mutex<Front>,
+    /// Units that waiting readers are short of.
+    starving: AtomicU64,
+}
+
+impl Memory {
+    /// Makes a budget of `budget` bytes (rounded up to 1 MiB at least).
+    pub(super) fn new(budget: u64) -> Self {
+        let total_units = u32::try_from(budget.max(BLOCK) / UNIT).unwrap_or(u32::MAX);
+        let pooled = to_usize(budget / BLOCK / 4).max(2);
+        Self {
+            free: Arc::new(Semaphore::new(to_usize(u64::from(total_units)))),
+            total_units,
+            pool: Arc::new(Pool { blocks: Mutex::new(Vec::new()), limit: pooled }),
+            front: Mutex::new(Front::new()),
+            starving: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the whole budget in bytes.
+    pub fn budget(&self) -> u64 {
+        u64::from(self.total_units) * UNIT
+    }
+
+    /// Returns how many bytes of the budget are taken.
+    pub fn used(&self) -> u64 {
+        self.budget().saturating_sub(self.free.available_permits() as u64 * UNIT)
+    }
+
+    /// Takes room for `bytes` without waiting, evicting what nobody is about to read. `None` where there is none, or
+    /// where a reader waits for it.
+    pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
+        let units = self.units(bytes);
+        if self.starving.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        self.take(units, Evict::Polite)
+    }
+
+    /// Takes room for `bytes` for a reader who waits.
+    pub async fn reserve(&self, bytes: u64) -> Reservation {
+        let units = self.units(bytes);
+        if let Some(taken) = self.take(units, Evict::Anything) {
+            return taken;
+        }
+        let _starving = Starving::new(&self.starving, units);
+        // once more, now that newcomers are evicted for us: one may have come between
+        if let Some(taken) = self.take(units, Evict::Anything) {
+            return taken;
+        }
+        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.free).acquire_many_owned(units)).await;
+        let permit = match permit {
+            Ok(Ok(permit)) => Some(permit),
+            _ => None,
+        };
+        Reservation { permit, pool: Arc::clone(&self.pool) }
+    }
+
+    /// Runs `work` on the memory front.
+    pub(super) fn front(&self) -> MutexGuard<'_, Front> {
+        self.front.lock()
+    }
+
+    /// Puts `extent` into the front; see [`Front::insert`].
+    pub(super) fn insert(&self, file: FileId, extent: Extent, dirty: bool, unread: bool) {
+        self.front().insert(file, extent, dirty, unread);
+        self.feed_starving();
+    }
+
+    /// See [`Front::set_clean`].
+    pub(super) fn set_clean(&self, file: FileId, range: ByteRange) {
+        self.front().set_clean(file, range);
+        self.feed_starving();
+    }
+
+    /// See [`Front::pass`].
+    pub(super) fn pass(&self, file: FileId, range: ByteRange, drop: bool) {
+        let gone = self.front().pass(file, range, drop);
+        std::mem::drop(gone);
+    }
+
+    /// See [`Front::forget`].
+    pub(super) fn forget(&self, file: FileId) {
+        let gone = self.front().forget(file);
+        drop(gone);
+    }
+
+    fn units(&self, bytes: u64) -> u32 {
+        u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.total_units)
+    }
+
+    fn take(&self, units: u32, how: Evict) -> Option<Reservation> {
+        loop {
+            if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(units) {
+                return Some(Reservation { permit: Some(permit), pool: Arc::clone(&self.pool) });
+            }
+            let short = u64::from(units).saturating_sub(self.free.available_permits() as u64).max(1);
+            let gone = self.front().evict(how, short * UNIT);
+            if gone.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// Lets go of what can go while readers wait for memory: what is new in the front may be what they need.
+    fn feed_starving(&self) {
+        let units = self.starving.load(Ordering::Relaxed);
+        if units > 0 {
+            let gone = self.front().evict(Evict::Anything, units * UNIT);
+            drop(gone);
+        }
+    }
+}
+
+/// Counts a waiting reader in, and out again also where its future is dropped.
+struct Starving<'a> {
+    counter: &'a AtomicU64,
+    units: u64,
+}
+
+impl<'a> Starving<'a> {
+    fn new(counter: &'a AtomicU64, units: u32) -> Self {
+        counter.fetch_add(u64::from(units), Ordering::Relaxed);
+        Self { counter, units: u64::from(units) }
+    }
+}
+
+impl Drop for Starving<'_> {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(self.units, Ordering::Relaxed);
+    }
+}
+
+/// Room in the memory budget that buffers can be made of.
+#[derive(Debug)]
+pub struct Reservation {
+    /// `None` for room over the budget.
+    permit: Option<OwnedSemaphorePermit>,
+    pool: Arc<Pool>,
+}
+
+impl Reservation {
+    /// Returns an empty buffer for up to `capacity` bytes that carries its share of this room.
+    pub fn buffer(&mut self, capacity: u64) -> Buffer {
+        let units = to_usize(capacity.div_ceil(UNIT));
+        let permit = self.permit.as_mut().and_then(|p| p.split(units.min(p.num_permits())));
+        let data = if capacity == BLOCK { self.pool.take() } else { Vec::with_capacity(to_usize(capacity)) };
+        Buffer { data, capacity: to_usize(capacity), _permit: permit, pool: Arc::clone(&self.pool) }
+    }
+}
+
+/// Memory for one extent while it fills.
+#[derive(Debug)]
+pub struct Buffer {
+    data: Vec<u8>,
+    capacity: usize,
+    _permit: Option<OwnedSemaphorePermit>,
+    pool: Arc<Pool>,
+}
+
+impl Buffer {
+    /// Appends as much of `piece` as fits and returns how much that was.
+    pub fn push(&mut self, piece: &[u8]) -> usize {
+        let fits = piece.len().min(self.capacity - self.data.len());
+        self.data.extend_from_slice(piece.get(..fits).unwrap_or_default());
+        fits
+    }
+
+    /// Returns the bytes so far.
+    pub fn filled(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// Returns whether no more fits.
+    pub fn is_full(&self) -> bool {
+        self.data.len() == self.capacity
+    }
+
+    /// Returns the bytes, to be shared. The buffer is used again when nobody holds them any more.
+    pub fn freeze(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.capacity == to_usize(BLOCK) {
+            self.pool.put(std::mem::take(&mut self.data));
+        }
+    }
+}
+
+/// Blocks of memory kept for the next use: fresh ones cost a page fault for every 4 KiB.
+#[derive(Debug)]
+struct Pool {
+    blocks: Mutex<Vec<Vec<u8>>>,
+    limit: usize,
+}
+
+impl Pool {
+    fn take(&self) -> Vec<u8> {
+        // the last one put back is the one that the processor's cache still knows
+        let kept = self.blocks.lock().pop();
+        kept.unwrap_or_else(|| Vec::with_capacity(to_usize(BLOCK)))
+    }
+
+    fn put(&self, mut block: Vec<u8>) {
+        block.clear();
+        let mut blocks = self.blocks.lock();
+        if blocks.len() < self.limit {
+            blocks.push(block);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: FileId = FileId::from_byte(1);
+
+    fn extent(memory: &Memory, offset: u64, len: u64) -> Extent {
+        let mut buffer = memory.try_reserve(len).unwrap().buffer(len);
+        assert_eq!(buffer.push(&vec![1; to_usize(len)]), to_usize(len));
+        Extent { offset, bytes: buffer.freeze() }
+    }
+
+    #[test]
+    fn budget_is_taken_by_buffers_and_given_back_with_the_last_slice() {
+        let memory = Memory::new(4 * BLOCK);
+        let held = extent(&memory, 0, BLOCK);
+        let slice = held.bytes.slice(10..20);
+        assert_eq!(memory.used(), BLOCK);
+        drop(held);
+        assert_eq!(memory.used(), BLOCK);
+        drop(slice);
+        assert_eq!(memory.used(), 0);
+    }
+
+    #[test]
+    fn try_reserve_evicts_what_was_read_but_not_what_is_fetched_ahead() {
+        let memory = Memory::new(2 * BLOCK);
+        memory.insert(FILE, extent(&memory, 0, BLOCK), false, false);
+        memory.insert(FILE, extent(&memory, BLOCK, BLOCK), false, true);
+        assert!(memory.try_reserve(BLOCK).is_some());
+        assert!(memory.front().extent_end(FILE, 0).is_none());
+        assert!(memory.front().extent_end(FILE, BLOCK).is_some());
+        assert!(memory.try_reserve(2 * BLOCK).is_none());
+    }
+
+    #[tokio::test]
+    async fn reserve_for_a_waiting_reader_evicts_what_is_fetched_ahead() {
+        let memory = Memory::new(2 * BLOCK);
+        memory.insert(FILE, extent(&memory, 0, BLOCK), false, true);
+        memory.insert(FILE, extent(&memory, BLOCK, BLOCK), false, true);
+        let _room = memory.reserve(2 * BLOCK).await;
+        assert!(memory.front().extent_end(FILE, 0).is_none());
+    }
+
+    #[tokio::test]
+    async fn reserve_while_all_is_lent_waits_then_goes_over_the_budget() {
+        let memory = Memory::new(BLOCK);
+        let _lent = extent(&memory, 0, BLOCK);
+        let before = tokio::time::Instant::now();
+        let mut room = memory.reserve(BLOCK).await;
+        assert!(before.elapsed() >= PATIENCE);
+        assert_eq!(room.buffer(BLOCK).push(&[1, 2, 3]), 3);
+    }
+
+    #[tokio::test]
+    async fn reserve_is_fed_by_what_comes_into_the_front_later() {
+        let memory = Arc::new(Memory::new(BLOCK));
+        let late = extent(&memory, 0, BLOCK);
+        let waiting = tokio::spawn({
+            let memory = Arc::clone(&memory);
+            async move { memory.reserve(BLOCK).await.permit.is_some() }
+        });
+        while memory.starving.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(memory.try_reserve(1).is_none());
+        memory.insert(FILE, late, false, true);
+        assert!(waiting.await.unwrap());
+    }
+
+    #[test]
+    fn pool_gives_a_block_again() {
+        let memory = Memory::new(4 * BLOCK);
+        let first = extent(&memory, 0, BLOCK);
+        let address = first.bytes.as_ptr();
+        drop(first);
+        let second = extent(&memory, BLOCK, BLOCK);
+        assert_eq!(second.bytes.as_ptr(), address);
+    }
+}

@@ -1,0 +1,296 @@
+//! One version of an object as the cache has it: in memory, on disk, or both.
+//!
+//! # Locking
+//! `host` may be held during the opening and creating of files, then come the index and the memory front. No lock is
+//! held while bytes are read or written.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::RwLock;
+
+use super::Shared;
+use super::chunks::{BLOCK, cover, pieces, slice_of, to_usize};
+use super::front::Extent;
+use super::host_file::{DiskRead, HostFile};
+use super::memory::Memory;
+use super::version::{FileId, Version};
+use crate::types::{ByteRange, Sha256Hex};
+
+/// A file whose content failed its SHA-256 this often is given up: fetching it again does not help.
+const GIVE_UP_AFTER: u32 = 2;
+
+/// A version that is open: it is not evicted from disk while this exists.
+#[derive(Debug)]
+pub struct CachedObject {
+    pub(super) shared: Arc<Shared>,
+    version: Version,
+    id: FileId,
+    host: RwLock<Host>,
+    sha256: OnceLock<Sha256Hex>,
+    rejected: AtomicU32,
+    /// A verification is asked for and has not ended.
+    pub(super) verifying: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Host {
+    /// Nobody has looked yet.
+    Unknown,
+    /// Nothing is on disk.
+    Absent,
+    Open(Arc<HostFile>),
+}
+
+impl CachedObject {
+    /// Pins `version`.
+    pub(super) fn new(shared: Arc<Shared>, version: Version, id: FileId) -> Self {
+        if let Some(disk) = &shared.disk {
+            disk.pin(id);
+        }
+        Self {
+            shared,
+            version,
+            id,
+            host: RwLock::new(Host::Unknown),
+            sha256: OnceLock::new(),
+            rejected: AtomicU32::new(0),
+            verifying: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns the version.
+    pub const fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// Returns the memory that its bytes lie in.
+    pub fn memory(&self) -> &Memory {
+        &self.shared.memory
+    }
+
+    /// Tells the digest that the whole content must have. The first one told stays.
+    pub fn expect_sha256(&self, sha256: Sha256Hex) {
+        if self.sha256.set(sha256).is_ok() {
+            self.shared.verify_if_due(self);
+        }
+    }
+
+    /// Returns the digest that the whole content must have, where it is known.
+    pub fn expected_sha256(&self) -> Option<Sha256Hex> {
+        self.sha256.get().copied()
+    }
+
+    /// Returns whether the content was fetched again and again without ever having the digest it must have.
+    pub fn is_given_up(&self) -> bool {
+        self.rejected.load(Ordering::Relaxed) >= GIVE_UP_AFTER
+    }
+
+    /// Returns the bytes of `range` if all of them are in `extra`, memory or on disk, `None` otherwise. What is in memory
+    /// comes without a copy where one buffer has it all. `touch` says that it is likely to be read again.
+    pub fn get(&self, range: ByteRange, extra: &[Extent], touch: bool) -> Option<Bytes> {
+        if let Some(first) = self.get_from_memory(range, extra, touch) {
+            if first.len() as u64 == range.len() {
+                return Some(first);
+            }
+        } else if let Some(all) = self.get_from_disk(range) {
+            return Some(all);
+        }
+        let mut out = BytesMut::with_capacity(to_usize(range.len()));
+        while (out.len() as u64) < range.len() {
+            let rest = ByteRange { start: range.start + out.len() as u64, end: range.end };
+            if let Some(piece) = self.get_from_memory(rest, extra, touch) {
+                out.extend_from_slice(&piece);
+            } else {
+                let end = self.host()?.present_until(rest.start, rest.end)?;
+                out.extend_from_slice(&self.get_from_disk(ByteRange { start: rest.start, end })?);
+            }
+        }
+        Some(out.freeze())
+    }
+
+    /// Returns the parts of `range`, extended to whole chunks, that are neither in memory nor on disk.
+    pub fn missing(&self, range: ByteRange) -> Vec<ByteRange> {
+        let range = cover(range, self.version.size);
+        let host = self.host();
+        let front = self.shared.memory.front();
+        let mut missing: Vec<ByteRange> = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let here = front.extent_end(self.id, at);
+            let here = here.or_else(|| host.as_ref().and_then(|h| h.present_until(at, range.end)));
+            if let Some(end) = here {
+                at = end;
+                continue;
+            }
+            let end = cover(ByteRange::at(at, 1), self.version.size).end;
+            match missing.last_mut() {
+                Some(last) if last.end == at => last.end = end,
+                _ => missing.push(ByteRange { start: at, end }),
+            }
+            at = end;
+        }
+        missing
+    }
+
+    /// Takes in `extent`, whole chunks inside one block, with their checksums. It is in memory when this returns and on
+    /// its way to disk. `ahead` says that a reader is expected to come for it.
+    pub fn insert(self: &Arc<Self>, extent: Extent, checksums: Vec<u32>, ahead: bool) {
+        let range = extent.range();
+        self.shared.counters.inserted_bytes.add(range.len());
+        // dirty first: once it is queued, the writer may be done at any moment
+        self.shared.memory.insert(self.id, extent.clone(), true, ahead);
+        if !self.shared.queue_write(self, extent, checksums) {
+            self.shared.memory.set_clean(self.id, range);
+        }
+    }
+
+    /// Tells that a sequential reader has left `range` behind.
+    pub fn pass(&self, range: ByteRange) {
+        for piece in pieces(range, BLOCK) {
+            let on_disk =
+                self.host().is_some_and(|h| h.present_until(piece.start, piece.end) == Some(piece.end));
+            self.shared.memory.pass(self.id, piece, on_disk);
+        }
+    }
+
+    /// Tells that nobody is expected to come for `range` any more.
+    pub fn expect_no_reader(&self, range: ByteRange) {
+        self.shared.memory.front().set_read(self.id, range);
+    }
+
+    /// Returns whether all of it is on disk.
+    pub fn is_complete(&self) -> bool {
+        self.host().is_some_and(|h| h.is_complete())
+    }
+
+    /// Returns how many bytes of it are on disk.
+    pub fn bytes_on_disk(&self) -> u64 {
+        self.host().map_or(0, |h| h.present_bytes().min(self.version.size))
+    }
+
+    /// Returns whether a whole object of this size can be kept on disk at present.
+    pub fn can_be_kept(&self) -> bool {
+        self.shared.disk.as_ref().is_some_and(|d| d.is_usable() && self.version.size <= d.budget() / 2)
+    }
+
+    /// Returns whether bytes that are put in now will reach the disk, as far as can be told.
+    pub fn disk_keeps_up(&self) -> bool {
+        self.shared.workers.as_ref().is_some_and(super::Workers::keeps_up)
+    }
+
+    /// Returns the host file where it has all of the content and needs no more verification. Nobody may write to it.
+    /// `None` for now asks for a verification where only that is missing.
+    pub fn complete_file(&self) -> Option<File> {
+        let host = self.host().filter(|h| h.is_complete() && self.version.size > 0)?;
+        if self.is_verified(&host) {
+            return host.content().ok();
+        }
+        self.shared.verify_if_due(self);
+        None
+    }
+
+    pub(super) const fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// Returns whether nothing is left to verify of the complete `host`.
+    pub(super) fn is_verified(&self, host: &HostFile) -> bool {
+        host.is_trusted() && self.sha256.get().is_none_or(|sha| host.sha256() == Some(*sha))
+    }
+
+    /// Returns what is on disk.
+    pub(super) fn host(&self) -> Option<Arc<HostFile>> {
+        match &*self.host.read() {
+            Host::Open(file) => return Some(Arc::clone(file)),
+            Host::Absent => return None,
+            Host::Unknown => {}
+        }
+        let disk = self.shared.disk.as_ref()?;
+        let mut host = self.host.write();
+        if let Host::Unknown = *host {
+            *host = match disk.open_file(self.id, &self.version) {
+                Some(file) => Host::Open(Arc::new(file)),
+                None => Host::Absent,
+            };
+        }
+        if let Host::Open(file) = &*host { Some(Arc::clone(file)) } else { None }
+    }
+
+    /// Returns the host file, made where there was none; `None` where there can be none.
+    pub(super) fn host_or_new(&self) -> Option<Arc<HostFile>> {
+        if let Some(file) = self.host() {
+            return Some(file);
+        }
+        let disk = self.shared.disk.as_ref()?;
+        let mut host = self.host.write();
+        if let Host::Open(file) = &*host {
+            return Some(Arc::clone(file));
+        }
+        let file = Arc::new(disk.create_file(self.id, &self.version, &self.shared.counters)?);
+        *host = Host::Open(Arc::clone(&file));
+        Some(file)
+    }
+
+    /// Runs `install`, which may put files of this version into place, unless there are some.
+    pub(super) fn replace_absent<E>(&self, install: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        if self.is_complete() {
+            return Ok(());
+        }
+        let mut host = self.host.write();
+        install()?;
+        *host = Host::Unknown;
+        Ok(())
+    }
+
+    /// Throws the whole content away: it has not the digest it must have.
+    pub(super) fn reject(&self) {
+        if let Some(disk) = &self.shared.disk {
+            let mut host = self.host.write();
+            disk.remove(self.id);
+            *host = Host::Absent;
+        }
+        self.shared.memory.forget(self.id);
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters.rejected_files.add(1);
+    }
+
+    fn get_from_memory(&self, range: ByteRange, extra: &[Extent], touch: bool) -> Option<Bytes> {
+        let own = extra.iter().find(|e| e.range().start <= range.start && range.start < e.range().end);
+        if let Some(extent) = own {
+            return slice_of(extent.offset, &extent.bytes, range);
+        }
+        let bytes = self.shared.memory.front().get(self.id, range.start, range.end, touch)?;
+        self.shared.counters.memory_hit_bytes.add(bytes.len() as u64);
+        Some(bytes)
+    }
+
+    fn get_from_disk(&self, range: ByteRange) -> Option<Bytes> {
+        match self.host()?.read(range) {
+            DiskRead::Bytes(bytes) => {
+                self.shared.counters.disk_hit_bytes.add(bytes.len() as u64);
+                Some(bytes)
+            }
+            DiskRead::Missing => None,
+            DiskRead::Damaged(chunks) => {
+                self.shared.counters.damaged_chunks.add(chunks);
+                tracing::warn!(
+                    "{chunks} damaged chunks of '{}' dropped from the cache; they are fetched again",
+                    self.version.key
+                );
+                None
+            }
+        }
+    }
+}
+
+impl Drop for CachedObject {
+    fn drop(&mut self) {
+        if let Some(disk) = &self.shared.disk {
+            disk.unpin(self.id, &self.shared.counters);
+        }
+    }
+}

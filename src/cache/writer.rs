@@ -1,0 +1,208 @@
+//! The threads of the cache: one writes to disk, one verifies whole files. Readers wait for neither.
+//!
+//! # Limits
+//! At most half of the memory budget waits for the disk. What comes while that is full stays in memory only: a slow
+//! disk costs hits later, not speed now.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use super::front::Extent;
+use super::map::Seal;
+use super::object::CachedObject;
+use crate::types::Sha256Hex;
+
+enum Job {
+    Write {
+        object: Arc<CachedObject>,
+        extent: Extent,
+        checksums: Vec<u32>,
+    },
+    Verify(Arc<CachedObject>),
+    /// Answers once all earlier jobs of its thread are done.
+    Flush(SyncSender<()>),
+    Stop,
+}
+
+/// The way to the threads.
+#[derive(Debug)]
+pub(super) struct Workers {
+    writer: Worker,
+    verifier: Worker,
+    waiting_bytes: Arc<AtomicU64>,
+    limit_bytes: u64,
+    stopping: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    jobs: Sender<Job>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Workers {
+    /// Starts the threads. At most `limit_bytes` wait for the disk.
+    pub(super) fn start(limit_bytes: u64) -> std::io::Result<Self> {
+        let waiting_bytes = Arc::new(AtomicU64::new(0));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let writer = Worker::start("cache-write", {
+            let waiting = Arc::clone(&waiting_bytes);
+            move |jobs| run_writer(&jobs, &waiting)
+        })?;
+        let verifier = Worker::start("cache-verify", {
+            let stopping = Arc::clone(&stopping);
+            move |jobs| run_verifier(&jobs, &stopping)
+        })?;
+        Ok(Self { writer, verifier, waiting_bytes, limit_bytes, stopping })
+    }
+
+    /// Queues a write; `false` where too much waits already or the threads have stopped.
+    pub(super) fn write(&self, object: &Arc<CachedObject>, extent: Extent, checksums: Vec<u32>) -> bool {
+        let bytes = extent.bytes.len() as u64;
+        if self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit_bytes {
+            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        let queued =
+            self.writer.jobs.send(Job::Write { object: Arc::clone(object), extent, checksums }).is_ok();
+        if !queued {
+            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        queued
+    }
+
+    /// Returns whether the disk keeps up with what is put in: room for at least half of what may wait.
+    pub(super) fn keeps_up(&self) -> bool {
+        self.waiting_bytes.load(Ordering::Relaxed) <= self.limit_bytes / 2
+    }
+
+    /// Queues a verification.
+    pub(super) fn verify(&self, object: Arc<CachedObject>) -> bool {
+        self.verifier.jobs.send(Job::Verify(object)).is_ok()
+    }
+
+    /// Waits until everything queued so far has been written and then verified.
+    pub(super) fn flush(&self) {
+        for worker in [&self.writer, &self.verifier] {
+            let (done, wait) = sync_channel(1);
+            if worker.jobs.send(Job::Flush(done)).is_ok() && wait.recv().is_err() {
+                tracing::debug!("a cache thread stopped before its queue was empty");
+            }
+        }
+    }
+
+    /// Ends the threads: what is queued is written, a running verification is broken off.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        for worker in [&self.writer, &self.verifier] {
+            let Some(thread) = worker.thread.lock().take() else { continue };
+            let asked = worker.jobs.send(Job::Stop).is_ok();
+            // a thread cannot wait for itself: it may be the one that lets go of the cache
+            if asked && thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+                tracing::error!("a cache thread has panicked");
+            }
+        }
+    }
+}
+
+impl Worker {
+    fn start(name: &str, run: impl FnOnce(Receiver<Job>) + Send + 'static) -> std::io::Result<Self> {
+        let (jobs, queue) = channel();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(queue))?;
+        Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
+    }
+}
+
+fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64) {
+    for job in jobs {
+        match job {
+            Job::Write { object, extent, checksums } => {
+                write(&object, &extent, &checksums);
+                waiting_bytes.fetch_sub(extent.bytes.len() as u64, Ordering::Relaxed);
+            }
+            Job::Verify(_) => {}
+            Job::Flush(done) => drop(done.send(())),
+            Job::Stop => break,
+        }
+    }
+}
+
+fn write(object: &Arc<CachedObject>, extent: &Extent, checksums: &[u32]) {
+    let shared = &object.shared;
+    let written = shared.disk.as_ref().is_some_and(|disk| {
+        let Some(host) = object.host_or_new() else { return false };
+        disk.write(object.id(), &host, extent, checksums, &shared.counters)
+    });
+    if !written {
+        shared.counters.unwritten_bytes.add(extent.bytes.len() as u64);
+    }
+    shared.memory.set_clean(object.id(), extent.range());
+    if written {
+        shared.verify_if_due(object);
+    }
+}
+
+fn run_verifier(jobs: &Receiver<Job>, stopping: &AtomicBool) {
+    for job in jobs {
+        match job {
+            Job::Verify(object) => {
+                object.verifying.store(false, Ordering::Release);
+                if !stopping.load(Ordering::Relaxed) {
+                    verify(&object, stopping);
+                }
+            }
+            Job::Write { .. } => {}
+            Job::Flush(done) => drop(done.send(())),
+            Job::Stop => break,
+        }
+    }
+}
+
+/// Reads the whole of a complete host file, once, and holds it against its checksums and its digest.
+fn verify(object: &CachedObject, stopping: &AtomicBool) {
+    let shared = &object.shared;
+    let (Some(disk), Some(host)) = (&shared.disk, object.host()) else { return };
+    if !host.is_complete() || object.is_verified(&host) {
+        return;
+    }
+    let expected = object.expected_sha256();
+    let mut hash = Sha256::new();
+    let sound = host.verify_all(
+        || !stopping.load(Ordering::Relaxed),
+        |bytes| {
+            if expected.is_some() {
+                hash.update(bytes);
+            }
+        },
+    );
+    let key = &object.version().key;
+    match sound {
+        Ok(Some(true)) => {}
+        Ok(Some(false)) => {
+            shared.counters.damaged_chunks.add(1);
+            tracing::warn!("damaged chunks of '{key}' dropped from the cache; they are fetched again");
+            return;
+        }
+        Ok(None) => return,
+        Err(e) => {
+            tracing::warn!("cannot verify the cached file of '{key}': {e}");
+            return;
+        }
+    }
+    let found = Sha256Hex::from_bytes(hash.finalize().into());
+    if let Some(expected) = expected
+        && expected != found
+    {
+        tracing::warn!("the content of '{key}' has SHA-256 {found}, not {expected}; dropped from the cache");
+        object.reject();
+        return;
+    }
+    if let Err(e) = host.seal(Seal { epoch: disk.epoch(), sha256: expected }) {
+        tracing::debug!("cannot seal the cached file of '{key}': {e}");
+    }
+}

@@ -1,0 +1,33 @@
+//! The log: to standard error, readable in a terminal and in the journal.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use super::Context;
+
+/// Starts the log. `RUST_LOG` decides what is told; without it `-v` does. A mount tells its comings and goings, a
+/// command warnings only.
+pub fn start(context: &Context, long_running: bool) {
+    let level = match (context.verbose, long_running) {
+        (0, false) => "warn,aws=error",
+        (0, true) => "warn,cairnfs=info,aws=error",
+        (1, false) => "warn,cairnfs=info",
+        (1, true) => "warn,cairnfs=debug",
+        _ => "info,cairnfs=trace",
+    };
+    let filter = match context.environment.log_filter() {
+        // a filter that cannot be read says so on standard error and leaves out what it does not understand
+        Some(directives) => EnvFilter::builder().parse_lossy(directives),
+        None => EnvFilter::new(level),
+    };
+    let terminal = std::io::stderr().is_terminal();
+    let format =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // the journal and a log file's reader have times of their own, and no colours
+    if terminal {
+        format.with_ansi(true).compact().init();
+    } else {
+        format.with_ansi(false).without_time().compact().init();
+    }
+}

@@ -1,0 +1,77 @@
+//! The store as the commands see it: paths as users of the mount see them, requests that are repeated while that helps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Settings;
+use crate::daemon;
+use crate::layout::Layout;
+use crate::store::{ListPage, ObjectStore, StoreResult, retry};
+
+use super::Context;
+use super::args::CommandStoreArgs;
+
+/// A store with its layout.
+pub struct Bucket {
+    /// The store.
+    pub store: Arc<dyn ObjectStore>,
+    /// The rules of its domains.
+    pub layout: Arc<Layout>,
+    /// What else was configured.
+    pub settings: Settings,
+}
+
+impl Bucket {
+    /// Opens the store that the arguments name. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// Mistakes in the configuration, a store that cannot be set up.
+    pub async fn open(args: &CommandStoreArgs, context: &Context) -> anyhow::Result<Self> {
+        let settings = args.settings(context)?;
+        let layout = Layout::new(settings.domains.clone(), settings.layout.clone())
+            .map_err(|errors| anyhow::anyhow!("layout: {errors:?}"))?;
+        let store = daemon::open_store(&settings).await?;
+        Ok(Self { store, layout: Arc::new(layout), settings })
+    }
+
+    /// How long a request is repeated when the store does not answer.
+    pub const fn patience(&self) -> Duration {
+        self.settings.read.deadline
+    }
+
+    /// Returns whether the store decides by itself which of two creates of one name succeeds (semantics 4.4).
+    ///
+    /// # Errors
+    /// When it cannot be found out.
+    pub async fn creates_are_atomic(&self) -> StoreResult<bool> {
+        Ok(self.store.known_capabilities().is_none_or(|known| known.atomic_create))
+    }
+
+    /// Hands every page of a listing to `each`.
+    ///
+    /// # Errors
+    /// As the store's; what was handed over before is then not complete.
+    pub async fn list(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+        mut each: impl FnMut(ListPage),
+    ) -> StoreResult<()> {
+        let mut next: Option<String> = None;
+        loop {
+            let page =
+                retry::retry(self.patience(), || self.store.list(prefix, delimiter, next.as_deref(), None))
+                    .await?;
+            next.clone_from(&page.next);
+            each(page);
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Returns a path as keys have it: no slash at either end. `/documents/` and `documents` are the same.
+pub fn path_of(asked: &str) -> &str {
+    asked.trim_matches('/')
+}

@@ -1,0 +1,137 @@
+//! What a person or a script sees: results, errors in one line, progress bars.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::config::ConfigError;
+
+use super::exit;
+
+/// Returns standard output for results. A reader that has had enough (`| head`) is no error; see [`is_broken_pipe`].
+pub fn stdout() -> io::BufWriter<io::Stdout> {
+    io::BufWriter::new(io::stdout())
+}
+
+/// Says what went wrong, one line for each thing, and returns the exit code.
+pub fn failure(error: &anyhow::Error) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    let mut stderr = io::stderr().lock();
+    if let Some(config) = error.downcast_ref::<ConfigError>() {
+        for mistake in config.mistakes() {
+            // nobody is left to be told when standard error is gone
+            drop(writeln!(stderr, "cairnfs: {mistake}"));
+        }
+    } else {
+        drop(writeln!(stderr, "cairnfs: {}", one_line(error)));
+    }
+    exit::with(exit::code_of(error))
+}
+
+/// Returns the chain of causes as one line: outermost first, none said twice.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text.split(['\n', '\r']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Says how the command line is wrong in one line, or prints the help that was asked for.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    let help = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if help {
+        drop(error.print());
+        let asked = error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        return exit::with(if asked { 0 } else { exit::USAGE });
+    }
+    let text = error.to_string();
+    // up to the blank line it says what is wrong; usage and hints follow
+    let what: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let what = what.join(" ");
+    let what = what.strip_prefix("error: ").unwrap_or(&what);
+    drop(writeln!(io::stderr(), "cairnfs: {what}; see 'cairnfs --help'"));
+    exit::with(exit::USAGE)
+}
+
+/// Returns whether the reader of our output has gone away.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+}
+
+/// Returns `name` as it can be shown: a terminal must not be steered by a file's name, a script gets it as it is.
+pub fn shown(name: &str) -> String {
+    if io::stdout().is_terminal() {
+        name.chars()
+            .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+            .collect()
+    } else {
+        name.to_owned()
+    }
+}
+
+/// Returns a progress bar over `total` bytes; invisible unless standard error is a terminal.
+pub fn byte_bar(what: &str, total: u64) -> ProgressBar {
+    bar(
+        what,
+        Some(total),
+        "{prefix} {bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {msg}",
+    )
+}
+
+/// Returns a progress bar over things that are counted; without a total it only counts. Invisible unless standard
+/// error is a terminal.
+pub fn count_bar(what: &str, total: Option<u64>) -> ProgressBar {
+    bar(
+        what,
+        total,
+        if total.is_some() {
+            "{prefix} {bar:30} {pos}/{len} {msg}"
+        } else {
+            "{prefix} {spinner} {pos} {msg}"
+        },
+    )
+}
+
+fn bar(what: &str, total: Option<u64>, template: &str) -> ProgressBar {
+    // the default target of indicatif draws at most 20 times a second, and nothing where there is no terminal
+    let target =
+        if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(total, target);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_prefix(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_joined_into_one_line_without_repetition() {
+        let error = anyhow::anyhow!("connection refused\n(os error 111)")
+            .context("the store cannot be reached: connection refused\n(os error 111)")
+            .context("put");
+        assert_eq!(one_line(&error), "put: the store cannot be reached: connection refused (os error 111)");
+    }
+}

@@ -1,0 +1,162 @@
+//! The lines that go over the control socket.
+//!
+//! Both ends may be of different versions while a host is being upgraded: unknown fields are ignored, missing ones get
+//! their defaults, and an unknown request is answered with a failure instead of a broken connection.
+
+use serde::{Deserialize, Serialize};
+
+/// The longest line either end reads, in bytes. The largest one is a status report, some kilobytes.
+pub const MAX_LINE_BYTES: usize = 1 << 20;
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Request {
+    /// How is this mount doing?
+    Status,
+    /// Take no new writes, publish what waits, carry out deletes, unmount (semantics 10.3).
+    DrainAndUnmount,
+}
+
+/// One line of an answer: any number of `Progress`, then one of the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// The answer to [`Request::Status`].
+    Status(Box<StatusReport>),
+    /// The answer to [`Request::DrainAndUnmount`]: the mount is gone.
+    Drained(DrainReport),
+    /// The request goes on.
+    Progress(Progress),
+    /// The request failed.
+    Failed {
+        /// One line: what, where, what to do.
+        message: String,
+    },
+}
+
+/// How far a request has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Publishes and deletes still to be carried out.
+    pub left: usize,
+    /// What is being done, one line; may be empty.
+    #[serde(default)]
+    pub doing: String,
+}
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DrainReport {
+    /// Drafts that stay in the state directory and are published at its next mount.
+    pub drafts_left: usize,
+    /// Deletes that are carried out at its next mount.
+    #[serde(default)]
+    pub deletes_left: usize,
+}
+
+impl DrainReport {
+    /// Returns the number of things left undone.
+    pub const fn left(self) -> usize {
+        self.drafts_left.saturating_add(self.deletes_left)
+    }
+}
+
+/// What `cairnfs status` tells. `--json` prints it as it is; times are RFC 3339 in UTC, sizes bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusReport {
+    /// The mount point, canonical.
+    pub mountpoint: String,
+    /// The store, `s3://bucket` or `file:///dir`.
+    pub store: String,
+    /// The version of the running daemon.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Since when it serves.
+    pub mounted_at: String,
+    /// Where its drafts and catalog are, on this host.
+    pub state_dir: String,
+    /// Why the whole mount is read-only; absent where it is not.
+    pub read_only: Option<String>,
+    /// Whether the store answers.
+    pub store_state: StoreState,
+    /// Drafts and scratch files by state.
+    pub drafts: DraftCounts,
+    /// Deletes not carried out yet.
+    pub deletes_pending: u64,
+    /// The staging directory.
+    pub staging: Usage,
+    /// The cache in memory.
+    pub cache_memory: Usage,
+    /// The cache on disk.
+    pub cache_disk: Usage,
+    /// Standing warnings, one line each (weak store, TLS not verified, …).
+    pub warnings: Vec<String>,
+    /// The latest refusals, failures and other events, newest first, one line each.
+    pub events: Vec<String>,
+}
+
+/// Whether the store answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoreState {
+    /// The last request was answered.
+    pub reachable: bool,
+    /// Since when that is so.
+    pub since: String,
+    /// What the last failed request met; absent while all is well.
+    pub error: Option<String>,
+}
+
+/// How many drafts are in which state (semantics 9.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DraftCounts {
+    /// Being written.
+    pub draft: u64,
+    /// Closed, not due yet.
+    pub waiting: u64,
+    /// On their way to the store.
+    pub publishing: u64,
+    /// The store cannot be reached.
+    pub queued: u64,
+    /// The store refused for good.
+    pub failed: u64,
+    /// Their writer was killed.
+    pub interrupted: u64,
+    /// Scratch files.
+    pub scratch: u64,
+}
+
+/// How much of a budget is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Bytes in use.
+    pub used: u64,
+    /// Bytes allowed; absent where only the disk is the limit.
+    pub budget: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_unknown_to_this_version_is_not_read() {
+        assert!(serde_json::from_str::<Request>(r#"{"op":"make_coffee"}"#).is_err());
+        assert_eq!(
+            serde_json::from_str::<Request>(r#"{"op":"status","later":1}"#).ok(),
+            Some(Request::Status)
+        );
+    }
+
+    #[test]
+    fn status_report_of_an_older_daemon_gets_defaults() {
+        let report: StatusReport =
+            serde_json::from_str(r#"{"mountpoint":"/m","drafts":{"queued":3}}"#).unwrap();
+        assert_eq!((report.mountpoint.as_str(), report.drafts.queued, report.drafts.failed), ("/m", 3, 0));
+    }
+}

@@ -1,0 +1,216 @@
+//! The daemon's end of the control socket.
+//!
+//! # Limits
+//! At most [`MAX_CONNECTIONS`] clients are served at once; a client has [`REQUEST_TIMEOUT`] to say what it wants, and
+//! is sent something at least every [`HEARTBEAT`], so that a silent daemon can be told from a busy one.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::place::{self, PlaceError};
+use super::protocol::{Answer, DrainReport, Progress, Request, StatusReport};
+
+/// How many clients are served at once. A person and a monitor need two.
+pub const MAX_CONNECTIONS: usize = 16;
+/// How long a client may take to send its one line.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a running request is shown to be alive.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The longest request, in bytes.
+const MAX_REQUEST_BYTES: u64 = 64 * 1024;
+
+/// Why a request failed: one line for the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ControlFailure(pub String);
+
+/// Takes the progress of a request. Reports are dropped while the client is slow to read; the next one replaces them.
+#[derive(Debug, Clone)]
+pub struct ProgressSink(mpsc::Sender<Progress>);
+
+impl ProgressSink {
+    /// Says how far the request has come.
+    pub fn report(&self, left: usize, doing: &str) {
+        drop(self.0.try_send(Progress { left, doing: doing.to_owned() }));
+    }
+}
+
+/// What a mount can be asked. Implemented by the daemon.
+#[async_trait]
+pub trait ControlHandler: Send + Sync + 'static {
+    /// Returns how the mount is doing. Must not wait for the store.
+    async fn status(&self) -> StatusReport;
+
+    /// Drains and unmounts (semantics 10.3). When it returns, the mount is gone and nothing more will be published by
+    /// this process; the process may end right after the answer.
+    ///
+    /// # Errors
+    /// When the mount could not be taken away: somebody still uses it, or the system refused.
+    async fn drain_and_unmount(&self, progress: ProgressSink) -> Result<DrainReport, ControlFailure>;
+}
+
+/// A listening control socket. Dropping it closes every connection and removes the socket.
+#[derive(Debug)]
+pub struct ControlServer {
+    path: PathBuf,
+    task: JoinHandle<()>,
+    /// One token for each request that has not been answered.
+    unanswered: TaskTracker,
+}
+
+impl ControlServer {
+    /// Listens for the mount at the canonical path `mountpoint`, in `runtime_dir`. A socket that a dead daemon left
+    /// is replaced. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`PlaceError`] when the directory or the socket cannot be made, or a live daemon already listens there.
+    pub fn start(
+        runtime_dir: &Path,
+        mountpoint: &Path,
+        handler: Arc<dyn ControlHandler>,
+    ) -> Result<Self, PlaceError> {
+        place::prepare_directory(runtime_dir)?;
+        let path = runtime_dir.join(place::socket_name(mountpoint));
+        let at = path.as_path();
+        let io = |what| move |source| PlaceError::Io { what, path: at.to_owned(), source };
+        match std::os::unix::net::UnixStream::connect(&path) {
+            Ok(_) => return Err(io("listening on")(std::io::ErrorKind::AddrInUse.into())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => std::fs::remove_file(&path).map_err(io("removing old socket"))?,
+        }
+        let listener = UnixListener::bind(&path).map_err(io("listening on"))?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(io("closing to others"))?;
+        let unanswered = TaskTracker::new();
+        Ok(Self { task: tokio::spawn(accept(listener, handler, unanswered.clone())), path, unanswered })
+    }
+
+    /// Closes the socket once every request under way has been answered, at most [`REQUEST_TIMEOUT`] from now. To be
+    /// called at the very end, so that `cairnfs umount` hears how the drain ended.
+    pub async fn close(self) {
+        self.unanswered.close();
+        if tokio::time::timeout(REQUEST_TIMEOUT, self.unanswered.wait()).await.is_err() {
+            tracing::warn!("a control request was still unanswered at the end");
+        }
+    }
+
+    /// Returns where the socket is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for ControlServer {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(%error, path = %self.path.display(), "the control socket was already gone");
+        }
+    }
+}
+
+async fn accept(listener: UnixListener, handler: Arc<dyn ControlHandler>, unanswered: TaskTracker) {
+    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // aborts its tasks, and thereby closes their connections, when this task is aborted
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok(permit) = Arc::clone(&free).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let handler = Arc::clone(&handler);
+                let token = unanswered.token();
+                connections.spawn(async move {
+                    if let Err(error) = serve(stream, &*handler, token).await {
+                        tracing::debug!(%error, "a control connection ended early");
+                    }
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // out of descriptors: the ones in use will be freed
+                tracing::warn!(%error, "the control socket cannot accept");
+                tokio::time::sleep(HEARTBEAT).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(
+    stream: UnixStream,
+    handler: &dyn ControlHandler,
+    unanswered: TaskTrackerToken,
+) -> std::io::Result<()> {
+    let peer = stream.peer_cred()?.uid();
+    let (reader, mut writer) = stream.into_split();
+    if peer != 0 && peer != rustix::process::geteuid().as_raw() {
+        let message =
+            format!("user {peer} may not control this mount; run it as the user who mounted it, or as root");
+        return send(&mut writer, &Answer::Failed { message }).await;
+    }
+    let mut line = Vec::new();
+    let mut reader = BufReader::new(reader.take(MAX_REQUEST_BYTES));
+    tokio::time::timeout(REQUEST_TIMEOUT, reader.read_until(b'\n', &mut line)).await??;
+    let request = match serde_json::from_slice(&line) {
+        Ok(request) => request,
+        Err(error) => {
+            let version = env!("CARGO_PKG_VERSION");
+            let message =
+                format!("the running cairnfs ({version}) does not understand this request: {error}");
+            return send(&mut writer, &Answer::Failed { message }).await;
+        }
+    };
+    let (sink, mut progress) = mpsc::channel(8);
+    let last = {
+        let work = perform(request, handler, ProgressSink(sink));
+        tokio::pin!(work);
+        let mut latest = Progress::default();
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        loop {
+            tokio::select! {
+                answer = &mut work => break answer,
+                Some(step) = progress.recv() => latest = step,
+                _ = heartbeat.tick() => {
+                    // a client that went away does not stop the work it asked for
+                    drop(send(&mut writer, &Answer::Progress(latest.clone())).await);
+                    continue;
+                }
+            }
+            drop(send(&mut writer, &Answer::Progress(latest.clone())).await);
+        }
+    };
+    let ending = matches!(last, Answer::Drained(_));
+    send(&mut writer, &last).await?;
+    drop(unanswered);
+    if ending {
+        // the connection stays open until the process is done with the state directory: its end tells the client
+        std::future::pending::<()>().await;
+    }
+    Ok(())
+}
+
+async fn perform(request: Request, handler: &dyn ControlHandler, progress: ProgressSink) -> Answer {
+    match request {
+        Request::Status => Answer::Status(Box::new(handler.status().await)),
+        Request::DrainAndUnmount => match handler.drain_and_unmount(progress).await {
+            Ok(report) => Answer::Drained(report),
+            Err(ControlFailure(message)) => Answer::Failed { message },
+        },
+    }
+}
+
+async fn send(writer: &mut (impl tokio::io::AsyncWrite + Unpin), answer: &Answer) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    tokio::time::timeout(REQUEST_TIMEOUT, writer.write_all(&line)).await?
+}

@@ -1,0 +1,156 @@
+//! Deferred deletes: the name is gone at once, the store is touched later, and one version only (semantics 5.2, 5.3).
+//!
+//! # Crash safety
+//! The delete, and the place of its copy in the trash, are in the catalog before unlink returns. A copy that exists at
+//! that place is never made again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::opens::OpenObjects;
+use crate::catalog::{Catalog, CatalogError, PendingDelete};
+use crate::store::{ObjectStore, StoreError};
+use crate::types::{Clock, Notices, ObjectKey};
+
+/// After this long a delete that could not be carried out lapses and the name comes back.
+const LAPSE: Duration = Duration::from_secs(24 * 3600);
+
+/// Carries out pending deletes.
+pub struct Deletes {
+    store: Arc<dyn ObjectStore>,
+    catalog: Arc<Catalog>,
+    opens: Arc<OpenObjects>,
+    /// Told when a name comes back.
+    pub notices: Arc<dyn Notices>,
+    /// One delete at a time: a put-back must not meet one that is under way.
+    turn: Mutex<()>,
+}
+
+impl Deletes {
+    /// Builds the executor.
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        catalog: Arc<Catalog>,
+        opens: Arc<OpenObjects>,
+        notices: Arc<dyn Notices>,
+    ) -> Self {
+        Self { store, catalog, opens, notices, turn: Mutex::new(()) }
+    }
+
+    /// Carries out every delete that is due and whose object nobody has open; `all` takes those not yet due as well.
+    /// Returns how many are left.
+    ///
+    /// # Errors
+    /// What the catalog says.
+    pub async fn run_due(&self, all: bool) -> Result<usize, CatalogError> {
+        let now = Clock.now();
+        for delete in self.catalog.deletes()? {
+            if (all || delete.due_at <= now) && !self.opens.is_open(delete.row) {
+                self.execute(delete.row, &delete.key).await;
+            }
+        }
+        Ok(self.catalog.deletes()?.len())
+    }
+
+    /// Carries out the pending delete of `key` now, if there is one and nobody has the object open.
+    pub async fn settle(&self, key: &ObjectKey) {
+        match self.catalog.delete_of(key) {
+            Ok(Some(delete)) if !self.opens.is_open(delete.row) => self.execute(delete.row, key).await,
+            Ok(_) => {}
+            Err(e) => tracing::warn!("{key}: pending deletes cannot be read: {e}"),
+        }
+    }
+
+    /// Calls off the pending delete of `row`, waiting for one that is under way. Returns whether it was called off.
+    ///
+    /// # Errors
+    /// [`CatalogError::NameTaken`] where something else holds the name by now.
+    pub async fn put_back(&self, row: i64) -> Result<bool, CatalogError> {
+        let _turn = self.turn.lock().await;
+        if !self.catalog.deletes()?.iter().any(|d| d.row == row) {
+            return Ok(false);
+        }
+        self.catalog.end_delete(row, true, Clock.now())?;
+        Ok(true)
+    }
+
+    async fn execute(&self, row: i64, key: &ObjectKey) {
+        let _turn = self.turn.lock().await;
+        // It may have been called off or carried out while this waited for its turn.
+        let pending = match self.catalog.delete_of(key) {
+            Ok(pending) => pending.filter(|d| d.row == row),
+            Err(e) => {
+                tracing::warn!("{key}: pending deletes cannot be read: {e}");
+                None
+            }
+        };
+        let Some(delete) = pending else { return };
+        let ended = match self.copy_then_delete(&delete).await {
+            Ok(()) => self.catalog.end_delete(row, false, Clock.now()),
+            Err(e) if e.is_transient() && Clock.now().since(delete.asked_at) < LAPSE => {
+                tracing::warn!("{key}: the delete waits: {e}");
+                Ok(())
+            }
+            Err(e) => {
+                self.catalog.event(
+                    Clock.now(),
+                    "not-deleted",
+                    key.as_str(),
+                    &format!("the name came back: {e}"),
+                );
+                self.name_back(&delete)
+            }
+        };
+        if let Err(e) = ended {
+            tracing::warn!("{key}: the end of the delete could not be recorded: {e}");
+        }
+    }
+
+    fn name_back(&self, delete: &PendingDelete) -> Result<(), CatalogError> {
+        match self.catalog.end_delete(delete.row, true, Clock.now()) {
+            // Something new holds the name: it will take a suffix when it is published, and a listing shows the object.
+            Err(CatalogError::NameTaken) => self.catalog.end_delete(delete.row, false, Clock.now()),
+            other => other,
+        }?;
+        if let Some(entry) = self.catalog.entry_by_row(delete.row)? {
+            self.notices.entry_changed(entry.parent, &entry.name);
+        }
+        Ok(())
+    }
+
+    async fn copy_then_delete(&self, delete: &PendingDelete) -> Result<(), StoreError> {
+        if let (Some(trash_key), false) = (&delete.trash_key, delete.copied) {
+            if !self.copy_to_trash(delete, trash_key).await? {
+                return Ok(()); // the object is gone already
+            }
+            if let Err(e) = self.catalog.delete_copied(delete.row, trash_key) {
+                tracing::warn!("{}: the copy in the trash could not be recorded: {e}", delete.key);
+            }
+        }
+        match self.store.delete(&delete.key, &delete.etag).await {
+            Err(StoreError::NotFound(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Returns whether a copy is in the trash; `false` where the object is gone.
+    async fn copy_to_trash(&self, delete: &PendingDelete, trash_key: &ObjectKey) -> Result<bool, StoreError> {
+        let mut meta = match self.store.head(&delete.key).await {
+            Ok(info) if info.etag == delete.etag => info.meta.unwrap_or_default(),
+            Ok(_) => return Err(StoreError::VersionChanged(delete.key.clone())),
+            Err(StoreError::NotFound(_)) => return Ok(false),
+            Err(e) => return Err(e),
+        };
+        // A copy is not the attempt that wrote the original (semantics 4.3).
+        meta.written_for = Some(trash_key.clone());
+        meta.attempt = None;
+        match self.store.copy(&delete.key, &delete.etag, trash_key, &meta).await {
+            // The place is ours alone (time and random): a copy that stands there was made before a crash.
+            Ok(_) | Err(StoreError::AlreadyExists(_)) => Ok(true),
+            Err(StoreError::NotFound(_)) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! One draft or scratch file in memory: its staging file and what is known of how it was written.
+//!
+//! # Locking
+//! [`Draft::state`] is a leaf lock: nothing else is locked and nothing is awaited while it is held. Bytes are read
+//! and written with positioned calls outside it, but for the bookkeeping.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use crate::types::{ByteRange, DraftId, ETag, Ino, ObjectKey, ProcessId, Sha256Hex, Timestamp};
+
+/// Content on this host under one inode number.
+#[derive(Debug)]
+pub struct Draft {
+    /// The inode number under which programs hold it.
+    pub ino: Ino,
+    /// The staging file, open for reading and writing.
+    pub file: File,
+    /// What is known of it.
+    pub state: Mutex<Known>,
+    /// Held while it is being published or fetched: one at a time.
+    pub busy: tokio::sync::Mutex<()>,
+}
+
+/// Where the first content comes from when a draft is made beside an object without O_TRUNC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The staging file is all there is.
+    Own,
+    /// The object's content is still to be copied: at the first read or write.
+    Object {
+        /// Its key.
+        key: ObjectKey,
+        /// Its version.
+        etag: ETag,
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
+/// What is known of a draft.
+#[derive(Debug)]
+pub struct Known {
+    /// Identity in the catalog and name of the staging file.
+    pub id: DraftId,
+    /// The row of its entry.
+    pub row: i64,
+    /// It has a scratch name.
+    pub scratch: bool,
+    /// The object beside which it is written.
+    pub beside: Option<(ObjectKey, ETag)>,
+    /// The inode number of that object, which `fstat` shows to the writer (vim and others compare it with what `stat`
+    /// said before the open).
+    pub beside_ino: Option<Ino>,
+    /// It has taken over the inode of that object, for a writer that has no path to walk: nobody else may open it.
+    pub swapped: bool,
+    /// Its entry is listed (a draft beside an object is, from its first change on).
+    pub listed: bool,
+    /// Where the first content comes from.
+    pub origin: Origin,
+    /// Size in bytes, [`Origin`] taken into account.
+    pub size: u64,
+    /// Modification time: of the last change, or as set by utimens.
+    pub mtime: Timestamp,
+    /// utimens set `mtime`.
+    pub mtime_set: bool,
+    /// Changed since it was made or last published.
+    pub changed: bool,
+    /// Changed since it was last made durable.
+    pub unsaved: bool,
+    /// Bytes were written (not only a size set).
+    pub wrote: bool,
+    /// A close that wrote to it has returned 0.
+    pub saved: bool,
+    /// A write failed.
+    pub write_error: bool,
+    /// A process that opened or wrote it was killed.
+    pub killed: bool,
+    /// It is being published: writers wait until that has ended.
+    pub publishing: bool,
+    /// It is an object now; the staging file stays while descriptors are open.
+    pub published: bool,
+    /// Set aside as failed or interrupted.
+    pub set_aside: bool,
+    /// The process that made it.
+    pub maker: ProcessId,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// Who opened it for writing, one for each open handle.
+    pub writers: Vec<ProcessId>,
+    /// Open handles of every kind.
+    pub handles: u32,
+    /// It has lost its name (unlinked while open).
+    pub unlinked: bool,
+    hash: RunningHash,
+    presized: Presized,
+}
+
+/// SHA-256 taken while the bytes pass, as long as they come in order.
+#[derive(Debug)]
+struct RunningHash {
+    next: u64,
+    digest: Option<Sha256>,
+}
+
+/// A size that was set before the data came, and what has been written of it since.
+#[derive(Debug, Default)]
+struct Presized {
+    size: u64,
+    written: Vec<ByteRange>,
+}
+
+/// Above this many separate ranges a presized file counts as filled: the bookkeeping is bounded.
+const MAX_RANGES: usize = 4096;
+
+impl Presized {
+    fn note(&mut self, range: ByteRange) {
+        if self.size == 0 || range.is_empty() || self.written.len() >= MAX_RANGES {
+            return;
+        }
+        let at = self.written.partition_point(|r| r.end < range.start);
+        let mut merged = range;
+        while let Some(r) = self.written.get(at).copied().filter(|r| r.start <= merged.end) {
+            merged = ByteRange { start: merged.start.min(r.start), end: merged.end.max(r.end) };
+            self.written.remove(at);
+        }
+        self.written.insert(at, merged);
+    }
+
+    fn unfilled(&self) -> bool {
+        let whole = |r: &ByteRange| r.start == 0 && r.end >= self.size;
+        self.size > 0 && self.written.len() < MAX_RANGES && !self.written.first().is_some_and(whole)
+    }
+}
+
+impl Known {
+    /// Returns what is known of a draft that was just made, empty.
+    pub fn new(id: DraftId, row: i64, maker: ProcessId, at: Timestamp) -> Self {
+        Self {
+            id,
+            row,
+            scratch: false,
+            beside: None,
+            beside_ino: None,
+            swapped: false,
+            listed: true,
+            origin: Origin::Own,
+            size: 0,
+            mtime: at,
+            mtime_set: false,
+            changed: false,
+            unsaved: false,
+            wrote: false,
+            saved: false,
+            write_error: false,
+            killed: false,
+            publishing: false,
+            published: false,
+            set_aside: false,
+            maker,
+            made_at: at,
+            writers: Vec::new(),
+            handles: 0,
+            unlinked: false,
+            hash: RunningHash { next: 0, digest: Some(Sha256::new()) },
+            presized: Presized::default(),
+        }
+    }
+
+    /// Returns whether a size was set before the data and parts of it were never written.
+    pub fn unfilled(&self) -> bool {
+        self.presized.unfilled()
+    }
+
+    /// Notes that `data` was written at `offset`.
+    pub fn note_write(&mut self, offset: u64, data: &[u8], at: Timestamp) {
+        let end = offset.saturating_add(data.len() as u64);
+        if offset == self.hash.next {
+            if let Some(digest) = &mut self.hash.digest {
+                digest.update(data);
+            }
+            self.hash.next = end;
+        } else {
+            self.hash.digest = None;
+        }
+        self.presized.note(ByteRange { start: offset, end });
+        self.size = self.size.max(end);
+        self.wrote = true;
+        self.note_change(at);
+    }
+
+    /// Notes that the size was set to `size`.
+    pub fn note_truncate(&mut self, size: u64, at: Timestamp) {
+        if size == 0 {
+            self.hash = RunningHash { next: 0, digest: Some(Sha256::new()) };
+            self.presized = Presized::default();
+            self.wrote = false;
+        } else if size > self.size && !self.wrote {
+            self.presized = Presized { size, written: Vec::new() };
+        } else if size < self.hash.next {
+            self.hash.digest = None;
+        }
+        if size > 0 && size < self.size {
+            self.presized.size = self.presized.size.min(size);
+        }
+        self.size = size;
+        self.note_change(at);
+    }
+
+    /// Notes that the content of the origin is in the staging file now.
+    pub fn note_origin_copied(&mut self) {
+        self.origin = Origin::Own;
+        self.hash.digest = None;
+    }
+
+    /// Notes that the staging file was filled with `size` bytes at one go.
+    pub fn note_copied(&mut self, size: u64, at: Timestamp) {
+        self.hash.digest = None;
+        self.size = size;
+        self.wrote = size > 0;
+        self.note_change(at);
+    }
+
+    fn note_change(&mut self, at: Timestamp) {
+        self.changed = true;
+        self.unsaved = true;
+        if !self.mtime_set {
+            self.mtime = at;
+        }
+    }
+
+    /// Returns the digest if all bytes passed in order and nothing else happened.
+    pub fn running_digest(&self) -> Option<Sha256Hex> {
+        let digest = self.hash.digest.as_ref().filter(|_| self.hash.next == self.size)?;
+        Some(Sha256Hex::from_bytes(digest.clone().finalize().into()))
+    }
+}
+
+impl Draft {
+    /// Wraps a staging file.
+    pub fn new(ino: Ino, file: File, known: Known) -> Self {
+        Self { ino, file, state: Mutex::new(known), busy: tokio::sync::Mutex::new(()) }
+    }
+
+    /// Reads up to `len` bytes at `offset`; short only at the end. The origin must have been copied before.
+    ///
+    /// # Errors
+    /// What the host file system says.
+    pub fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut buf = vec![0; len];
+        let mut filled = 0;
+        while let Some(rest) = buf.get_mut(filled..).filter(|r| !r.is_empty()) {
+            match self.file.read_at(rest, offset.saturating_add(filled as u64)) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        buf.truncate(filled);
+        Ok(buf)
+    }
+
+    /// Returns the SHA-256 of the content: the running one, or by reading the staging file once. Blocks.
+    ///
+    /// # Errors
+    /// What the host file system says.
+    pub fn digest(&self) -> io::Result<Sha256Hex> {
+        if let Some(digest) = self.state.lock().running_digest() {
+            return Ok(digest);
+        }
+        digest_of(&self.file)
+    }
+}
+
+/// Returns the SHA-256 of a whole file, read with positioned calls. Blocks.
+///
+/// # Errors
+/// What the host file system says.
+pub fn digest_of(file: &File) -> io::Result<Sha256Hex> {
+    let mut digest = Sha256::new();
+    let mut buf = vec![0; 1024 * 1024];
+    let mut offset = 0;
+    loop {
+        match file.read_at(&mut buf, offset) {
+            Ok(0) => return Ok(Sha256Hex::from_bytes(digest.finalize().into())),
+            Ok(n) => {
+                digest.update(buf.get(..n).unwrap_or_default());
+                offset += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> Known {
+        Known::new(DraftId::random(), 1, ProcessId::default(), Timestamp(0))
+    }
+
+    #[test]
+    fn running_digest_in_order_is_the_digest() {
+        let mut k = known();
+        k.note_write(0, b"hello ", Timestamp(1));
+        k.note_write(6, b"world", Timestamp(2));
+        let want = Sha256Hex::from_bytes(Sha256::digest(b"hello world").into());
+        assert_eq!(k.running_digest(), Some(want));
+    }
+
+    #[test]
+    fn running_digest_out_of_order_or_rewritten_is_unknown() {
+        let mut k = known();
+        k.note_write(5, b"x", Timestamp(1));
+        assert_eq!(k.running_digest(), None);
+        let mut k = known();
+        k.note_write(0, b"abc", Timestamp(1));
+        k.note_write(0, b"z", Timestamp(2));
+        assert_eq!(k.running_digest(), None);
+        let mut k = known();
+        k.note_write(0, b"abc", Timestamp(1));
+        k.note_truncate(2, Timestamp(2));
+        assert_eq!(k.running_digest(), None);
+    }
+
+    #[test]
+    fn running_digest_after_extension_is_unknown() {
+        let mut k = known();
+        k.note_write(0, b"abc", Timestamp(1));
+        k.note_truncate(9, Timestamp(2));
+        assert_eq!(k.running_digest(), None);
+    }
+
+    #[test]
+    fn presized_is_unfilled_until_every_byte_came() {
+        let mut k = known();
+        k.note_truncate(10, Timestamp(1));
+        assert!(k.unfilled());
+        k.note_write(5, b"56789", Timestamp(1));
+        assert!(k.unfilled());
+        k.note_write(0, b"01234", Timestamp(1));
+        assert!(!k.unfilled());
+    }
+
+    #[test]
+    fn truncated_to_zero_then_written_is_filled() {
+        let mut k = known();
+        k.note_truncate(10, Timestamp(1));
+        k.note_truncate(0, Timestamp(1));
+        k.note_write(0, b"abc", Timestamp(1));
+        assert!(!k.unfilled());
+    }
+}

@@ -1,0 +1,22 @@
+//! Bytes in: drafts become objects exactly once, and objects leave only by a delete that was meant.
+//!
+//! * [`staging`]: the files on this host that hold content which is not in the bucket yet.
+//! * [`draft`]: one such content in memory, with what is known of how it was written.
+//! * [`state`]: the pure decision of what a close means.
+//! * [`seal`]: publishing under a free name, decided by the store.
+//! * [`deletes`]: deferred deletes, with the copy to the trash.
+//! * [`recovery`]: what a start does with what an earlier run left.
+//!
+//! # Crash safety
+//! A draft's row is committed before its name is acknowledged; its content and row are on the disk before a close
+//! that does not publish returns 0. An attempt (number, key, digest) is committed before its request is sent, so that
+//! after any crash a 412 can be told from a collision.
+
+pub mod deletes;
+pub mod draft;
+pub mod facts;
+pub mod opens;
+pub mod recovery;
+pub mod seal;
+pub mod staging;
+pub mod state;

@@ -1,0 +1,96 @@
+//! What a start does with the drafts of an earlier run: the pure plan.
+
+use crate::catalog::{DraftRow, DraftState};
+
+/// What is found on the disk for a draft's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The staging file, with its size in bytes.
+    File(u64),
+    /// No staging file.
+    Missing,
+}
+
+/// What to do with one draft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// Take it up as it is: an empty placeholder, a scratch file.
+    Resume,
+    /// It was acknowledged: look for an earlier attempt, then publish.
+    Publish,
+    /// Its writer died with the daemon: keep it out of the directory.
+    Interrupt,
+    /// Leave it where it is: it was set aside before.
+    KeepAside,
+    /// Nothing of it is left, or it never held anything: forget it.
+    Forget,
+}
+
+/// Decides. Nothing that was acknowledged is ever forgotten while its bytes exist.
+pub const fn plan(draft: &DraftRow, found: Found) -> Recovery {
+    let size = match found {
+        Found::Missing => return Recovery::Forget,
+        Found::File(size) => size,
+    };
+    match draft.state {
+        DraftState::Failed | DraftState::Interrupted => Recovery::KeepAside,
+        DraftState::Scratch => Recovery::Resume,
+        DraftState::Saved | DraftState::Publishing => {
+            if size == 0 && draft.attempt == 0 {
+                Recovery::Resume
+            } else {
+                Recovery::Publish
+            }
+        }
+        DraftState::Open => match (size, draft.base.is_some()) {
+            (0, true) => Recovery::Forget,
+            (0, false) => Recovery::Resume,
+            _ => Recovery::Interrupt,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{DraftId, ETag, ObjectKey, ProcessId, Timestamp};
+
+    fn draft(state: DraftState, beside: bool) -> DraftRow {
+        DraftRow {
+            id: DraftId::random(),
+            row: 7,
+            state,
+            wanted: "documents/a.pdf".into(),
+            base: beside.then(|| (ObjectKey::new("documents/a.pdf").unwrap(), ETag::new("x"))),
+            attempt: 0,
+            attempt_key: None,
+            sha256: None,
+            maker: ProcessId::default(),
+            made_at: Timestamp(0),
+            saved_at: None,
+            mtime_set: None,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn acknowledged_with_bytes_is_never_forgotten() {
+        for state in [DraftState::Saved, DraftState::Publishing, DraftState::Failed, DraftState::Interrupted]
+        {
+            for beside in [false, true] {
+                assert_ne!(plan(&draft(state, beside), Found::File(1)), Recovery::Forget);
+            }
+        }
+    }
+
+    #[test]
+    fn open_with_bytes_is_interrupted() {
+        assert_eq!(plan(&draft(DraftState::Open, false), Found::File(3)), Recovery::Interrupt);
+    }
+
+    #[test]
+    fn empty_placeholder_resumes_and_empty_draft_beside_is_forgotten() {
+        assert_eq!(plan(&draft(DraftState::Open, false), Found::File(0)), Recovery::Resume);
+        assert_eq!(plan(&draft(DraftState::Open, true), Found::File(0)), Recovery::Forget);
+    }
+}

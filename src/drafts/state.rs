@@ -1,0 +1,142 @@
+//! What a close means: the pure decision behind semantics 3.4–3.9.
+
+/// What is known when a descriptor of a draft is closed (FLUSH) or its last one is gone (RELEASE).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a list of independent observations")]
+pub struct CloseFacts {
+    /// A scratch name: never published.
+    pub scratch: bool,
+    /// The content changed since it was made or last published.
+    pub changed: bool,
+    /// Bytes were written, not only a size set.
+    pub wrote: bool,
+    /// Size of the content in bytes.
+    pub size: u64,
+    /// It is written beside an object.
+    pub beside: bool,
+    /// The closing process is the one that opened this descriptor.
+    pub by_opener: bool,
+    /// No process that opened the draft for writing can be seen to hold it any more.
+    pub last: bool,
+    /// A process that opened or wrote it was killed by a signal as it closed it.
+    pub killed: bool,
+    /// A write failed.
+    pub write_error: bool,
+    /// It was given a size before its data, and parts of that were never written.
+    pub unfilled: bool,
+}
+
+/// What a close does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseAction {
+    /// Nothing: there is nothing new to keep.
+    Nothing,
+    /// Make content and name durable on this host; somebody may still write.
+    Save,
+    /// Publish now; the close waits for it.
+    Publish,
+    /// Keep it out of the directory: it is not what its writer meant to finish.
+    Interrupt(&'static str),
+}
+
+/// Decides what a FLUSH does.
+pub const fn on_flush(f: CloseFacts) -> CloseAction {
+    if !f.changed {
+        return CloseAction::Nothing;
+    }
+    if f.scratch {
+        return CloseAction::Save;
+    }
+    if !f.by_opener || !f.last {
+        return CloseAction::Save;
+    }
+    finish(f)
+}
+
+/// Decides what the RELEASE of the last descriptor does, when no FLUSH has settled it.
+pub const fn on_release(f: CloseFacts) -> CloseAction {
+    if f.scratch {
+        return if f.changed { CloseAction::Save } else { CloseAction::Nothing };
+    }
+    if !f.changed {
+        return CloseAction::Nothing;
+    }
+    finish(f)
+}
+
+const fn finish(f: CloseFacts) -> CloseAction {
+    if f.write_error {
+        return CloseAction::Interrupt("a write failed");
+    }
+    if f.killed {
+        return CloseAction::Interrupt("its writer was killed");
+    }
+    if f.unfilled {
+        return CloseAction::Interrupt("it was given a size and not filled");
+    }
+    // A draft beside an object that was only truncated, and an empty new file, are no documents (3.3, 3.8).
+    if f.size == 0 || (f.beside && !f.wrote) {
+        return CloseAction::Nothing;
+    }
+    CloseAction::Publish
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITTEN: CloseFacts = CloseFacts {
+        scratch: false,
+        changed: true,
+        wrote: true,
+        size: 10,
+        beside: false,
+        by_opener: true,
+        last: true,
+        killed: false,
+        write_error: false,
+        unfilled: false,
+    };
+
+    #[test]
+    fn flush_of_the_last_close_publishes() {
+        assert_eq!(on_flush(WRITTEN), CloseAction::Publish);
+    }
+
+    #[test]
+    fn flush_by_another_process_or_not_the_last_only_saves() {
+        assert_eq!(on_flush(CloseFacts { by_opener: false, ..WRITTEN }), CloseAction::Save);
+        assert_eq!(on_flush(CloseFacts { last: false, ..WRITTEN }), CloseAction::Save);
+    }
+
+    #[test]
+    fn flush_without_a_change_does_nothing() {
+        assert_eq!(on_flush(CloseFacts { changed: false, killed: true, ..WRITTEN }), CloseAction::Nothing);
+    }
+
+    #[test]
+    fn killed_failed_or_unfilled_is_interrupted() {
+        for f in [
+            CloseFacts { killed: true, ..WRITTEN },
+            CloseFacts { write_error: true, ..WRITTEN },
+            CloseFacts { unfilled: true, ..WRITTEN },
+        ] {
+            assert!(matches!(on_flush(f), CloseAction::Interrupt(_)));
+            assert!(matches!(on_release(f), CloseAction::Interrupt(_)));
+        }
+    }
+
+    #[test]
+    fn truncated_beside_an_object_is_not_published() {
+        let f = CloseFacts { beside: true, wrote: false, size: 0, ..WRITTEN };
+        assert_eq!(on_flush(f), CloseAction::Nothing);
+        assert_eq!(on_release(f), CloseAction::Nothing);
+    }
+
+    #[test]
+    fn scratch_is_never_published_or_interrupted() {
+        let f = CloseFacts { scratch: true, killed: true, ..WRITTEN };
+        assert_eq!(on_flush(f), CloseAction::Save);
+        assert_eq!(on_release(f), CloseAction::Save);
+    }
+}

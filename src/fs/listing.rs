@@ -1,0 +1,186 @@
+//! Freshness: when the store is asked what a directory or a name holds (semantics 8).
+
+use std::sync::Arc;
+
+use super::{Filesystem, FsError, FsResult, join};
+use crate::catalog::{Entry, Merged, ObjectFacts};
+use crate::drafts::facts::facts;
+use crate::store::{ObjectInfo, StoreError, retry};
+use crate::types::{Clock, FileName, Ino, ObjectKey, Timestamp};
+
+/// Misses that are remembered; above it the old ones are dropped.
+const MAX_MISSES: usize = 10_000;
+
+impl Filesystem {
+    /// Makes sure that the directory's complete listing is no older than `list_ttl`, asking the store if need be.
+    ///
+    /// # Errors
+    /// [`FsError::Io`] for a directory that was never listed while the store cannot be reached; what is known of others
+    /// goes on being served.
+    pub(super) async fn ensure_listed(&self, dir: &Entry) -> FsResult<()> {
+        let path = dir.path.clone().unwrap_or_default();
+        if !self.is_listed_dir(&path) || self.listing_is_fresh(dir) {
+            return Ok(());
+        }
+        let turn = Arc::clone(self.listings.lock().entry(dir.ino).or_default());
+        let _turn = turn.lock().await;
+        let Some(dir) = self.catalog.entry(dir.ino)? else { return Err(FsError::Stale) };
+        if self.listing_is_fresh(&dir) {
+            return Ok(()); // another caller has just done it
+        }
+        let began = Clock.now();
+        match self.list_from_store(&dir, &path, began).await {
+            Ok(merged) => {
+                self.tell(dir.ino, &merged);
+                Ok(())
+            }
+            Err(e) if dir.listed_at.is_some() && e.is_transient() => {
+                tracing::warn!("{path}/: served as known since the listing failed: {e}");
+                Ok(())
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn listing_is_fresh(&self, dir: &Entry) -> bool {
+        dir.listed_at.is_some_and(|at| Clock.now().since(at) < self.options.list_ttl && at >= self.started_at)
+    }
+
+    async fn list_from_store(&self, dir: &Entry, path: &str, began: Timestamp) -> Result<Merged, StoreError> {
+        let prefix = format!("{path}/");
+        let (mut objects, mut dirs): (Vec<ObjectFacts>, Vec<(String, String)>) = (Vec::new(), Vec::new());
+        let mut next: Option<String> = None;
+        loop {
+            let page =
+                retry::retry(self.options.deadline, || self.store.list(&prefix, true, next.as_deref(), None))
+                    .await?;
+            for info in &page.objects {
+                if self.shows(&prefix, &info.key) {
+                    objects.push(facts(&self.layout, info, None));
+                }
+            }
+            for found in &page.prefixes {
+                let name = found.strip_prefix(&prefix).and_then(|n| n.strip_suffix('/'));
+                if let Some(name) = name.filter(|n| FileName::new(n).is_ok()) {
+                    dirs.push((name.to_owned(), join(path, name)));
+                }
+            }
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        // Where a key and keys below it both exist, the directory is shown (1.5).
+        let names: std::collections::HashSet<&str> = dirs.iter().map(|(n, _)| n.as_str()).collect();
+        objects.retain(|o| !names.contains(o.name.as_str()));
+        let fixed = self.layout.fixed_children(path).iter().map(|n| (*n).to_owned()).collect();
+        self.catalog
+            .merge_listing(dir.ino, began, objects, dirs, fixed)
+            .map_err(|e| StoreError::Refused { code: "catalog".into(), message: e.to_string() })
+    }
+
+    /// Returns whether a key that a listing of `prefix` gave can be a file there.
+    fn shows(&self, prefix: &str, key: &ObjectKey) -> bool {
+        key.as_str().strip_prefix(prefix).is_some_and(|name| FileName::new(name).is_ok())
+    }
+
+    /// Tells the kernel what a merge changed.
+    pub(super) fn tell(&self, parent: Ino, merged: &Merged) {
+        for name in &merged.changed {
+            self.misses.lock().remove(&(parent, name.clone()));
+            self.notices.entry_changed(parent, name);
+        }
+    }
+
+    /// Asks the store for a name that the catalog does not have. Returns the entry if there is one now.
+    ///
+    /// # Errors
+    /// [`FsError::NotAllowed`] where the store refuses to say. Unreachable means "not there", so that files can still
+    /// be made.
+    pub(super) async fn find_in_store(
+        &self,
+        dir: &Entry,
+        path: &str,
+        name: &FileName,
+    ) -> FsResult<Option<Entry>> {
+        if !self.is_listed_dir(path) || self.known_missing(dir, name.as_str()) {
+            return Ok(None);
+        }
+        let full = join(path, name.as_str());
+        let Ok(key) = ObjectKey::new(full.clone()) else { return Err(FsError::NameTooLong) };
+        let below = format!("{full}/");
+        let asked_at = Clock.now();
+        let patience = self.options.deadline / 2;
+        let (object, children) = tokio::join!(
+            retry::retry(patience, || self.store.head(&key)),
+            retry::retry(patience, || self.store.list(&below, true, None, Some(1))),
+        );
+        match children {
+            Ok(page) if !page.objects.is_empty() || !page.prefixes.is_empty() => {
+                return Ok(Some(self.catalog.ensure_dir(dir.ino, name.as_str(), &full, Clock.now())?));
+            }
+            Ok(_) | Err(StoreError::Unavailable(_)) => {}
+            Err(e) => return Err(e.into()),
+        }
+        match object {
+            Ok(info) => {
+                let merged = self.catalog.merge_object(
+                    dir.ino,
+                    name.as_str(),
+                    Some(facts(&self.layout, &info, None)),
+                    asked_at,
+                )?;
+                self.tell(dir.ino, &merged);
+                Ok(self.catalog.child(dir.ino, name.as_str())?)
+            }
+            Err(StoreError::NotFound(_)) => {
+                self.remember_miss(dir.ino, name.as_str(), asked_at);
+                Ok(None)
+            }
+            Err(e) if e.is_transient() => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn known_missing(&self, dir: &Entry, name: &str) -> bool {
+        let now = Clock.now();
+        let fresh = |at: Timestamp| now.since(at) < self.options.miss_ttl && at >= self.started_at;
+        dir.listed_at.is_some_and(fresh)
+            || self.misses.lock().get(&(dir.ino, name.to_owned())).copied().is_some_and(fresh)
+    }
+
+    fn remember_miss(&self, parent: Ino, name: &str, at: Timestamp) {
+        let mut misses = self.misses.lock();
+        if misses.len() >= MAX_MISSES {
+            misses.retain(|_, seen| at.since(*seen) < self.options.miss_ttl);
+        }
+        misses.insert((parent, name.to_owned()), at);
+    }
+
+    /// Makes sure at an open that the object is still the version that the catalog has, if that is older than
+    /// `list_ttl`.
+    ///
+    /// # Errors
+    /// [`FsError::Stale`] where it is not: the path is walked again and finds what is there now.
+    pub(super) async fn confirm_version(&self, entry: &Entry) -> FsResult<()> {
+        let (dir, path) = self.dir(entry.parent)?;
+        let now = Clock.now();
+        let newest = entry.seen_at.max(dir.listed_at);
+        if newest.is_some_and(|at| now.since(at) < self.options.list_ttl) {
+            return Ok(());
+        }
+        let key = ObjectKey::new(join(&path, &entry.name)).map_err(|_| FsError::NameTooLong)?;
+        let answer = retry::retry(self.options.deadline, || self.store.head(&key)).await;
+        let found: Option<ObjectInfo> = match answer {
+            Ok(info) => Some(info),
+            Err(StoreError::NotFound(_)) => None,
+            Err(e) if e.is_transient() => return Ok(()), // what is known goes on being served
+            Err(e) => return Err(e.into()),
+        };
+        let same = found.as_ref().is_some_and(|info| Some(&info.etag) == entry.etag.as_ref());
+        let known = found.map(|info| facts(&self.layout, &info, None));
+        let merged = self.catalog.merge_object(dir.ino, &entry.name, known, now)?;
+        self.tell(dir.ino, &merged);
+        if same { Ok(()) } else { Err(FsError::Stale) }
+    }
+}

@@ -1,0 +1,217 @@
+//! Drafts and scratch files in use: finding them by inode, making and forgetting them.
+
+use std::sync::Arc;
+
+use super::{Attr, Caller, Filesystem, FsError, FsResult, join, process_of};
+use crate::catalog::{DraftRow, DraftState, Entry, Kind, NewEntry, Shown};
+use crate::drafts::draft::{Draft, Known, Origin};
+use crate::types::{Clock, DraftId, ETag, Ino, ObjectKey, ProcessId};
+
+/// A draft or scratch file that is about to be made.
+pub(super) struct NewLocal<'a> {
+    pub caller: Caller,
+    pub parent: Ino,
+    pub dir: &'a str,
+    /// The name it gets.
+    pub name: String,
+    /// The path that was asked for.
+    pub wanted: String,
+    pub scratch: bool,
+    /// The object beside which it is written, and whether it starts with its content.
+    pub beside: Option<(ObjectKey, ETag)>,
+    pub origin: Origin,
+}
+
+impl Filesystem {
+    /// Returns the draft or scratch file `ino`, taken up from the catalog where this run has not used it yet; `None` for
+    /// an inode that is an object, also one that became it with handles still open.
+    pub(super) fn local(&self, ino: Ino) -> FsResult<Option<Arc<Draft>>> {
+        if let Some(draft) = self.locals.lock().get(&ino) {
+            return Ok((!draft.state.lock().published).then(|| Arc::clone(draft)));
+        }
+        let Some(entry) = self.catalog.entry(ino)?.filter(|e| e.kind.is_local()) else { return Ok(None) };
+        let Some(record) = self.catalog.draft_of(entry.row)? else { return Ok(None) };
+        let draft = Arc::new(self.take_up(&entry, &record)?);
+        Ok(Some(Arc::clone(self.locals.lock().entry(ino).or_insert(draft))))
+    }
+
+    /// Builds the in-memory side of a draft that the catalog knows.
+    fn take_up(&self, entry: &Entry, record: &DraftRow) -> FsResult<Draft> {
+        let file = self.staging.reopen(&record.id)?;
+        let size = file.metadata()?.len();
+        let mut known = Known::new(record.id.clone(), entry.row, record.maker, record.made_at);
+        if size > 0 {
+            known.note_origin_copied(); // the bytes did not pass here: the digest is taken from the file
+        }
+        known.scratch = entry.kind == Kind::Scratch;
+        known.beside = record.base.clone();
+        known.listed = entry.shown == Shown::Listed;
+        known.size = size;
+        known.wrote = size > 0;
+        known.changed = size > 0 && entry.kind == Kind::Draft;
+        known.saved = record.saved_at.is_some();
+        known.mtime = record.mtime_set.unwrap_or(entry.mtime);
+        known.mtime_set = record.mtime_set.is_some();
+        known.set_aside = matches!(record.state, DraftState::Failed | DraftState::Interrupted);
+        Ok(Draft::new(entry.ino, file, known))
+    }
+
+    /// Makes a draft or scratch file.
+    ///
+    /// # Errors
+    /// [`FsError::Exists`] where the name is held by now.
+    pub(super) fn make_local(&self, new: NewLocal<'_>) -> FsResult<(Entry, Arc<Draft>)> {
+        let (now, id, maker) = (Clock.now(), DraftId::random(), process_of(new.caller));
+        let file = self.staging.create(&id)?;
+        let listed = new.beside.is_none();
+        let size = match &new.origin {
+            Origin::Own => 0,
+            Origin::Object { size, .. } => *size,
+        };
+        let kind = if new.scratch { Kind::Scratch } else { Kind::Draft };
+        let entry = NewEntry {
+            parent: new.parent,
+            name: new.name,
+            kind,
+            shown: if listed { Shown::Listed } else { Shown::Reserved },
+            path: None,
+            made: false,
+            size: 0,
+            mtime: now,
+            owner: Some((new.caller.uid, new.caller.gid)),
+        };
+        let record = DraftRow {
+            id: id.clone(),
+            row: 0,
+            state: if new.scratch { DraftState::Scratch } else { DraftState::Open },
+            wanted: new.wanted,
+            base: new.beside.clone(),
+            attempt: 0,
+            attempt_key: None,
+            sha256: None,
+            maker,
+            made_at: now,
+            saved_at: None,
+            mtime_set: None,
+            reason: None,
+        };
+        let (entry, record) =
+            self.catalog.insert_draft(entry, record).inspect_err(|_| self.staging.remove(&id))?;
+        let mut known = Known::new(id, record.row, maker, now);
+        known.scratch = new.scratch;
+        known.beside = new.beside;
+        known.listed = listed;
+        known.origin = new.origin;
+        known.size = size;
+        let draft = Arc::new(Draft::new(entry.ino, file, known));
+        self.locals.lock().insert(entry.ino, Arc::clone(&draft));
+        self.misses.lock().remove(&(new.parent, entry.name.clone()));
+        tracing::debug!(
+            "new {} {}",
+            if new.scratch { "scratch file" } else { "draft" },
+            join(new.dir, &entry.name)
+        );
+        Ok((entry, draft))
+    }
+
+    /// Makes a draft under an alternative name of `wanted`, beside what holds that name.
+    pub(super) fn make_beside(&self, new: NewLocal<'_>) -> FsResult<(Entry, Arc<Draft>)> {
+        let NewLocal { caller, parent, dir, wanted, scratch, beside, origin, .. } = new;
+        loop {
+            let name = crate::drafts::seal::free_alternative(&self.catalog, &self.layout, parent, &wanted)?;
+            let attempt = NewLocal {
+                caller,
+                parent,
+                dir,
+                name,
+                wanted: wanted.clone(),
+                scratch,
+                beside: beside.clone(),
+                origin: origin.clone(),
+            };
+            match self.make_local(attempt) {
+                Err(FsError::Exists) => {} // another took that very suffix in this moment
+                other => return other,
+            }
+        }
+    }
+
+    /// Returns an unpublished draft that `maker` has beside the object `key`.
+    pub(super) fn draft_beside(&self, key: &ObjectKey, maker: ProcessId) -> Option<Arc<Draft>> {
+        let locals = self.locals.lock();
+        locals
+            .values()
+            .find(|d| {
+                let k = d.state.lock();
+                !k.published
+                    && !k.publishing
+                    && !k.set_aside
+                    && !k.unlinked
+                    && k.maker == maker
+                    && k.beside.as_ref().is_some_and(|b| b.0 == *key)
+            })
+            .cloned()
+    }
+
+    /// Lists a draft beside an object, from its first change on.
+    pub(super) fn list_changed(&self, draft: &Draft) -> FsResult<()> {
+        let row = {
+            let mut known = draft.state.lock();
+            if known.listed || known.unlinked || known.set_aside {
+                return Ok(());
+            }
+            known.listed = true;
+            known.row
+        };
+        self.catalog.set_shown(row, Shown::Listed, Clock.now())?;
+        if let Some(entry) = self.catalog.entry_by_row(row)? {
+            self.notices.entry_changed(entry.parent, &entry.name);
+        }
+        Ok(())
+    }
+
+    /// Forgets a draft or scratch file and its bytes.
+    pub(super) fn forget_local(&self, draft: &Draft) -> FsResult<()> {
+        let id = draft.state.lock().id.clone();
+        self.catalog.remove_draft(&id)?;
+        self.staging.remove(&id);
+        self.locals.lock().remove(&draft.ino);
+        Ok(())
+    }
+
+    /// Takes the name from a draft or scratch file; it goes for good with its last handle.
+    pub(super) fn unlink_local(&self, draft: &Draft) -> FsResult<()> {
+        let (row, open) = {
+            let mut known = draft.state.lock();
+            known.unlinked = true;
+            known.listed = false;
+            (known.row, known.handles > 0)
+        };
+        if open {
+            self.catalog.set_shown(row, Shown::Hidden, Clock.now())?;
+            return Ok(());
+        }
+        self.forget_local(draft)
+    }
+
+    /// Returns the attributes of a draft: size and time are those of the content in use.
+    pub(super) fn local_attr(&self, draft: &Draft, entry: &Entry) -> Attr {
+        let known = draft.state.lock();
+        Attr { ino: draft.ino, size: known.size, mtime: known.mtime, ..self.options.ownership.attr(entry) }
+    }
+
+    /// Copies the content of the object that a draft starts from into its staging file, once.
+    pub(super) async fn copy_origin(&self, draft: &Arc<Draft>) -> FsResult<()> {
+        if draft.state.lock().origin == Origin::Own {
+            return Ok(());
+        }
+        let _busy = draft.busy.lock().await;
+        let origin = draft.state.lock().origin.clone();
+        let Origin::Object { key, etag, size } = origin else { return Ok(()) };
+        self.staging.reserve(size)?;
+        let version = crate::cache::Version { key, etag, size };
+        self.reader.read_whole_to(&version, None, &draft.file).await?;
+        draft.state.lock().note_origin_copied();
+        Ok(())
+    }
+}

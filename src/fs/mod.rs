@@ -1,0 +1,279 @@
+//! The file system: what each call means, in terms of entries, drafts and objects. It does not know FUSE.
+//!
+//! # Tenets
+//! 1. Nothing acknowledged is lost. 2. No object is overwritten, and the store decides that. 3. The bucket stays clean.
+//! 4. Ordinary programs work. 5. Everything is bounded.
+//!
+//! # Lock order
+//! `namespace` (names change; held over catalog calls, never over an await) → `locals` → [`Draft::state`]. The other
+//! locks (`handles`, `redirects`, `misses`, `recent`) are leaves.
+//!
+//! # Waiting
+//! Calls are futures that are polled once on the kernel's thread and, if they have to wait for the store, go on
+//! elsewhere. Local disk and SQLite are not waited for asynchronously.
+
+mod attr;
+mod error;
+mod handle;
+mod housekeeping;
+mod listing;
+mod locals;
+mod ops;
+pub mod process;
+mod publish;
+mod recover;
+mod redirect;
+mod status;
+mod swap;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{OnceLock, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
+
+pub use attr::{Attr, Caller, Looked, Ownership, Want};
+pub use error::{FsError, FsResult};
+pub use housekeeping::LeftOver;
+pub use ops::{DirEntry, Opened, SetAttr, SetTime, StatFs};
+pub use status::FsStatus;
+
+use crate::cache::Cache;
+use crate::catalog::{Catalog, Entry, Kind};
+use crate::drafts::deletes::Deletes;
+use crate::drafts::draft::Draft;
+use crate::drafts::opens::OpenObjects;
+use crate::drafts::seal::Sealer;
+use crate::drafts::staging::Staging;
+use crate::layout::{DirKind, DirPlacement, Layout, Refusal};
+use crate::read::ObjectReader;
+use crate::store::{Capabilities, ObjectStore};
+use crate::types::{Clock, FileName, Ino, Notices, ProcessId, Timestamp};
+
+use handle::Handles;
+use redirect::Redirects;
+
+/// The settings of the file system. Defaults are in `docs/configuration.md`.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Owner and modes of everything that has none of its own.
+    pub ownership: Ownership,
+    /// How long a close waits for its publish.
+    pub close_wait: Duration,
+    /// How long a rename onto a final name waits for its publish.
+    pub rename_wait: Duration,
+    /// How long a listing counts as fresh.
+    pub list_ttl: Duration,
+    /// How long a listing, or a failed look-up, answers for names that it did not have.
+    pub miss_ttl: Duration,
+    /// How long any call may take that waits for the store.
+    pub deadline: Duration,
+    /// How long an empty file waits after its maker has ended.
+    pub empty_after: Duration,
+    /// How long an unlinked object stays in the store.
+    pub delete_after: Duration,
+    /// Nothing may be written.
+    pub read_only: bool,
+}
+
+/// What the file system is built from.
+pub struct Parts {
+    /// The bucket.
+    pub store: Arc<dyn ObjectStore>,
+    /// What the store can do.
+    pub capabilities: Capabilities,
+    /// The sidecar.
+    pub catalog: Arc<Catalog>,
+    /// The domains.
+    pub layout: Arc<Layout>,
+    /// Where content waits.
+    pub staging: Arc<Staging>,
+    /// Cached content.
+    pub cache: Arc<Cache>,
+    /// Reads objects.
+    pub reader: Arc<ObjectReader>,
+    /// Tells the kernel.
+    pub notices: Arc<dyn Notices>,
+}
+
+/// The file system of one mount.
+pub struct Filesystem {
+    store: Arc<dyn ObjectStore>,
+    capabilities: Capabilities,
+    catalog: Arc<Catalog>,
+    layout: Arc<Layout>,
+    staging: Arc<Staging>,
+    cache: Arc<Cache>,
+    reader: Arc<ObjectReader>,
+    notices: Arc<dyn Notices>,
+    options: Options,
+    opens: Arc<OpenObjects>,
+    deletes: Arc<Deletes>,
+    sealer: Sealer,
+    handles: Handles,
+    redirects: Redirects,
+    /// Drafts and scratch files in use, by the inode number that programs hold.
+    locals: Mutex<HashMap<Ino, Arc<Draft>>>,
+    /// Held while names change.
+    namespace: Mutex<()>,
+    /// Names that the store was asked for and did not have.
+    misses: Mutex<HashMap<(Ino, String), Timestamp>>,
+    /// Who published an object a moment ago: its utimens still count (semantics 9.4).
+    recent: Mutex<HashMap<i64, (ProcessId, Timestamp)>>,
+    /// One listing of a directory at a time.
+    listings: Mutex<HashMap<Ino, Arc<tokio::sync::Mutex<()>>>>,
+    /// Publishes and other work that a stop waits for.
+    tasks: TaskTracker,
+    draining: AtomicBool,
+    /// `major:minor` of the mount, once it is mounted.
+    device: OnceLock<String>,
+    started_at: Timestamp,
+    /// For work that goes on after a call has returned.
+    me: Weak<Self>,
+}
+
+impl Filesystem {
+    /// Builds the file system and takes up what an earlier run left. Nothing is asked of the store.
+    ///
+    /// # Errors
+    /// What the catalog or the staging directory says.
+    pub fn new(parts: Parts, options: Options, publish_patience: Duration) -> FsResult<Arc<Self>> {
+        let opens = Arc::new(OpenObjects::default());
+        let deletes = Arc::new(Deletes::new(
+            Arc::clone(&parts.store),
+            Arc::clone(&parts.catalog),
+            Arc::clone(&opens),
+            Arc::clone(&parts.notices),
+        ));
+        let sealer = Sealer {
+            store: Arc::clone(&parts.store),
+            catalog: Arc::clone(&parts.catalog),
+            layout: Arc::clone(&parts.layout),
+            cache: Arc::clone(&parts.cache),
+            staging: Arc::clone(&parts.staging),
+            deletes: Arc::clone(&deletes),
+            patience: publish_patience,
+        };
+        let fs = Arc::new_cyclic(|me| Self {
+            store: parts.store,
+            capabilities: parts.capabilities,
+            catalog: parts.catalog,
+            layout: parts.layout,
+            staging: parts.staging,
+            cache: parts.cache,
+            reader: parts.reader,
+            notices: parts.notices,
+            options,
+            opens,
+            deletes,
+            sealer,
+            handles: Handles::new(),
+            redirects: Redirects::default(),
+            locals: Mutex::new(HashMap::new()),
+            namespace: Mutex::new(()),
+            misses: Mutex::new(HashMap::new()),
+            recent: Mutex::new(HashMap::new()),
+            listings: Mutex::new(HashMap::new()),
+            tasks: TaskTracker::new(),
+            draining: AtomicBool::new(false),
+            device: OnceLock::new(),
+            started_at: Clock.now(),
+            me: Weak::clone(me),
+        });
+        fs.make_fixed_dirs()?;
+        fs.catalog.sweep_hidden_objects()?;
+        Ok(fs)
+    }
+
+    /// Tells the device number (`major:minor`) under which the kernel shows the mount.
+    pub fn mounted_as(&self, device: String) {
+        // Set once, right after the mount; a second telling would be the same.
+        let _ = self.device.set(device);
+    }
+
+    /// Returns whether nothing may be written, and why.
+    pub fn read_only(&self) -> Option<&'static str> {
+        if self.options.read_only {
+            Some("mounted read-only")
+        } else if !self.capabilities.atomic_create {
+            Some("the store does not refuse the second of two racing creates")
+        } else {
+            None
+        }
+    }
+
+    fn writable(&self) -> FsResult<()> {
+        if self.read_only().is_some() || self.draining.load(Ordering::Acquire) {
+            return Err(FsError::ReadOnly);
+        }
+        Ok(())
+    }
+
+    fn make_fixed_dirs(&self) -> FsResult<()> {
+        let mut queue = vec![(Ino::ROOT, String::new())];
+        while let Some((parent, path)) = queue.pop() {
+            for name in self.layout.fixed_children(&path) {
+                let child = join(&path, name);
+                let dir = self.catalog.ensure_dir(parent, name, &child, Clock.now())?;
+                if !dir.made {
+                    self.catalog.set_made(dir.row, Clock.now())?;
+                }
+                queue.push((dir.ino, child));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the directory `ino` with its path.
+    fn dir(&self, ino: Ino) -> FsResult<(Entry, String)> {
+        let entry = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
+        if entry.kind != Kind::Dir {
+            return Err(FsError::NotDirectory);
+        }
+        let path = entry.path.clone().unwrap_or_default();
+        Ok((entry, path))
+    }
+
+    /// Returns the directory that a name is about to be changed in, with the rights to do so.
+    fn dir_for_change(
+        &self,
+        caller: Caller,
+        parent: Ino,
+        name: &[u8],
+    ) -> FsResult<(Entry, String, FileName)> {
+        let name = FileName::from_bytes(name)?;
+        let (dir, path) = self.dir(parent)?;
+        attr::check_access(caller, &self.options.ownership.attr(&dir), Want(Want::WRITE.0 | Want::SEARCH.0))?;
+        self.writable()?;
+        Ok((dir, path, name))
+    }
+
+    /// Returns whether the directory's content comes from the store.
+    fn is_listed_dir(&self, path: &str) -> bool {
+        matches!(self.layout.place_dir(path), DirPlacement::Domain { kind, .. } if kind != DirKind::Scratch)
+    }
+
+    /// Records that a rule refused something, and returns what the call answers.
+    fn refused(&self, path: &str, refusal: &Refusal) -> FsError {
+        self.catalog.event(Clock.now(), "refused", path, &refusal.to_string());
+        tracing::info!("refused: {refusal}");
+        FsError::from(refusal)
+    }
+
+    fn device(&self) -> &str {
+        self.device.get().map_or("", String::as_str)
+    }
+}
+
+/// Returns `dir/name`, or `name` at the root.
+fn join(dir: &str, name: &str) -> String {
+    if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
+}
+
+/// Returns the process of the caller; where it is gone, an identity that equals no living one.
+fn process_of(caller: Caller) -> ProcessId {
+    process::of_thread(caller.tid).unwrap_or(ProcessId { tgid: caller.tid, start: u64::MAX })
+}

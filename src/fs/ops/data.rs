@@ -1,0 +1,180 @@
+//! Bytes: read, write, truncate, fsync, fallocate.
+
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::cache::Version;
+use crate::drafts::draft::{Draft, Origin};
+use crate::fs::handle::Handle;
+use crate::fs::{Filesystem, FsError, FsResult};
+use crate::layout::FilePlacement;
+use crate::types::{Clock, Ino};
+
+impl Filesystem {
+    /// Reads up to `len` bytes at `offset`; short only at the end of the file.
+    ///
+    /// # Errors
+    /// [`FsError::Stale`] where the version is gone, [`FsError::Io`] where the store or the disk fails.
+    pub async fn read(&self, ino: Ino, fh: u64, offset: u64, len: u32) -> FsResult<Bytes> {
+        let handle = self.handle(ino, fh).await?;
+        let len = usize::try_from(len).map_err(|_| FsError::Invalid)?;
+        match &*handle {
+            Handle::Object { object, .. } => Ok(object.read(offset, len).await?),
+            Handle::Draft { draft, .. } => {
+                let origin = draft.state.lock().origin.clone();
+                match origin {
+                    Origin::Own => Ok(draft.read(offset, len)?.into()),
+                    Origin::Object { key, etag, size } => {
+                        Ok(self.reader.open(Version { key, etag, size }, None).read(offset, len).await?)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes at once if nothing has to be waited for; `None` means: use [`Filesystem::write`].
+    pub fn write_now(&self, fh: u64, offset: u64, data: &[u8]) -> Option<FsResult<u32>> {
+        let handle = self.handles.get(fh)?;
+        let Handle::Draft { draft, writable: true, .. } = &*handle else {
+            return Some(Err(FsError::BadHandle));
+        };
+        let waits = {
+            let known = draft.state.lock();
+            known.publishing || known.published || known.origin != Origin::Own
+        };
+        if waits { None } else { Some(self.write_local(draft, offset, data)) }
+    }
+
+    /// Writes `data` at `offset` and returns how many bytes.
+    ///
+    /// # Errors
+    /// [`FsError::NoSpace`], [`FsError::TooLarge`], [`FsError::BadHandle`].
+    pub async fn write(&self, ino: Ino, fh: u64, offset: u64, data: Bytes) -> FsResult<u32> {
+        let handle = self.handle(ino, fh).await?;
+        let Handle::Draft { draft, writable: true, .. } = &*handle else { return Err(FsError::BadHandle) };
+        self.copy_origin(draft).await?;
+        if draft.state.lock().publishing {
+            drop(draft.busy.lock().await);
+        }
+        if draft.state.lock().published {
+            self.begin_again(draft)?;
+        }
+        self.write_local(draft, offset, &data)
+    }
+
+    fn write_local(&self, draft: &Draft, offset: u64, data: &[u8]) -> FsResult<u32> {
+        let end = offset.saturating_add(data.len() as u64);
+        self.check_size(draft, end)?;
+        let written = self
+            .staging
+            .reserve(data.len() as u64)
+            .and_then(|()| draft.file.write_all_at(data, offset))
+            .map_err(FsError::from);
+        if let Err(e) = written {
+            draft.state.lock().write_error = true;
+            tracing::warn!("a write to a staging file failed: {e}");
+            return Err(e);
+        }
+        draft.state.lock().note_write(offset, data, Clock.now());
+        self.list_changed(draft)?;
+        u32::try_from(data.len()).map_err(|_| FsError::Invalid)
+    }
+
+    /// Refuses what would grow over the domain's limit.
+    fn check_size(&self, draft: &Draft, end: u64) -> FsResult<()> {
+        let row = {
+            let known = draft.state.lock();
+            if end <= known.size || known.scratch {
+                return Ok(());
+            }
+            known.row
+        };
+        if self.layout.domains().iter().all(|d| d.spec().max_size.is_none()) {
+            return Ok(());
+        }
+        let Some(record) = self.catalog.draft_of(row)? else { return Ok(()) };
+        let FilePlacement::Document { domain, .. } = self.layout.place_file(&record.wanted) else {
+            return Ok(());
+        };
+        let limit = self.layout.domains().get(domain).and_then(|d| d.spec().max_size);
+        if limit.is_some_and(|limit| end > limit) {
+            draft.state.lock().write_error = true;
+            return Err(FsError::TooLarge);
+        }
+        Ok(())
+    }
+
+    /// Sets the size of a draft or scratch file.
+    pub(in crate::fs) async fn truncate_local(&self, draft: &Arc<Draft>, size: u64) -> FsResult<()> {
+        if draft.state.lock().publishing {
+            drop(draft.busy.lock().await);
+        }
+        if draft.state.lock().published {
+            self.begin_again(draft)?;
+        }
+        if size == 0 {
+            let _busy = draft.busy.lock().await;
+            draft.state.lock().origin = Origin::Own; // nothing of the object is wanted any more
+        } else {
+            self.copy_origin(draft).await?;
+        }
+        self.check_size(draft, size)?;
+        let before = draft.state.lock().size;
+        if before == size {
+            return Ok(());
+        }
+        draft.file.set_len(size)?;
+        draft.state.lock().note_truncate(size, Clock.now());
+        self.list_changed(draft)
+    }
+
+    /// Makes content and name durable on this host.
+    ///
+    /// # Errors
+    /// What the host's disk says.
+    pub async fn fsync(&self, ino: Ino, fh: u64) -> FsResult<()> {
+        let handle = self.handle(ino, fh).await?;
+        let Handle::Draft { draft, .. } = &*handle else { return Ok(()) };
+        if draft.state.lock().published {
+            return Ok(());
+        }
+        self.sync_content(draft).await?;
+        let (row, size, mtime) = {
+            let k = draft.state.lock();
+            (k.row, k.size, k.mtime)
+        };
+        self.catalog.sync_entry(row, size, mtime)?;
+        Ok(())
+    }
+
+    /// Reserves nothing and sets the size where the call asks for it; holes are not punched.
+    ///
+    /// # Errors
+    /// [`FsError::NotSupported`] for every mode but 0 and KEEP_SIZE.
+    pub async fn fallocate(&self, ino: Ino, fh: u64, offset: u64, len: u64, mode: i32) -> FsResult<()> {
+        let handle = self.handle(ino, fh).await?;
+        let Handle::Draft { draft, writable: true, .. } = &*handle else { return Err(FsError::BadHandle) };
+        match mode {
+            0 => {
+                let end = offset.saturating_add(len);
+                self.staging.reserve(len)?;
+                if end > draft.state.lock().size { self.truncate_local(draft, end).await } else { Ok(()) }
+            }
+            libc::FALLOC_FL_KEEP_SIZE => Ok(self.staging.reserve(len)?),
+            _ => Err(FsError::NotSupported),
+        }
+    }
+
+    /// Returns a handle, re-opened by its inode where this run does not know it.
+    pub(in crate::fs) async fn handle(&self, ino: Ino, fh: u64) -> FsResult<Arc<Handle>> {
+        if let Some(handle) = self.handles.get(fh) {
+            return Ok(handle);
+        }
+        let nobody = crate::fs::Caller { tid: 0, uid: 0, gid: 0 };
+        let flags = if self.local(ino)?.is_some() { libc::O_RDWR } else { libc::O_RDONLY };
+        let opened = self.open(nobody, ino, flags).await.map_err(|_| FsError::BadHandle)?;
+        self.handles.remove(opened.fh).ok_or(FsError::BadHandle)
+    }
+}

@@ -1,0 +1,251 @@
+//! Opening what exists: objects for reading, drafts, and the redirect that makes writing an object a draft beside it.
+
+use std::sync::Arc;
+
+use crate::cache::Version;
+use crate::catalog::{Entry, Kind, Shown};
+use crate::drafts::draft::{Draft, Origin};
+use crate::fs::attr::check_access;
+use crate::fs::handle::Handle;
+use crate::fs::locals::NewLocal;
+use crate::fs::redirect::Second;
+use crate::fs::{Caller, Filesystem, FsError, FsResult, Want, join, process_of};
+use crate::layout::FilePlacement;
+use crate::types::{Clock, ETag, Ino, ObjectKey};
+
+/// An open file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// The handle.
+    pub fh: u64,
+    /// The content never changes under this inode: the kernel may keep its pages, and a close needs no flush.
+    pub immutable: bool,
+}
+
+/// What the flags of an open ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::fs) struct Mode {
+    pub read: bool,
+    pub write: bool,
+    pub truncate: bool,
+}
+
+impl Mode {
+    pub(in crate::fs) const fn from_flags(flags: i32) -> Self {
+        let access = flags & libc::O_ACCMODE;
+        let truncate = flags & libc::O_TRUNC != 0;
+        Self { read: access != libc::O_WRONLY, write: access != libc::O_RDONLY || truncate, truncate }
+    }
+
+    const fn want(self) -> Want {
+        Want(if self.read { Want::READ.0 } else { 0 } | if self.write { Want::WRITE.0 } else { 0 })
+    }
+}
+
+impl Filesystem {
+    /// Opens `ino` with the flags of `open(2)`.
+    ///
+    /// # Errors
+    /// [`FsError::Stale`] sends the kernel to walk the path again; [`FsError::InUse`] for a writer of an object that has
+    /// no path to walk.
+    pub async fn open(&self, caller: Caller, ino: Ino, flags: i32) -> FsResult<Opened> {
+        let mode = Mode::from_flags(flags);
+        let entry = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
+        if entry.kind == Kind::Dir {
+            return Err(FsError::IsDirectory);
+        }
+        check_access(caller, &self.attr_of(&entry)?, mode.want())?;
+        if mode.write {
+            self.writable()?;
+        }
+        match self.local(ino)? {
+            Some(draft) => self.open_draft(caller, &entry, draft, mode).await,
+            None if mode.write => self.redirect_to_draft(caller, &entry, mode).await,
+            None => self.open_object(&entry).await,
+        }
+    }
+
+    async fn open_object(&self, entry: &Entry) -> FsResult<Opened> {
+        if entry.shown == Shown::Listed {
+            self.confirm_version(entry).await?;
+        } else if !self.opens.is_open(entry.row) {
+            return Err(FsError::Stale); // unlinked or replaced: the path leads elsewhere now
+        }
+        let (_, dir) = self.dir(entry.parent)?;
+        let key = ObjectKey::new(join(&dir, &entry.name)).map_err(|_| FsError::NameTooLong)?;
+        let etag = entry.etag.clone().ok_or(FsError::Stale)?;
+        let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
+        let object = self.reader.open(Version { key, etag, size: entry.size }, sha256);
+        let handle = Handle::Object { object, _open: self.opens.open(entry.row) };
+        // Counted first, looked at again second: a swap (fs/swap.rs) does it the other way round, so one sees the other.
+        if self.catalog.entry(entry.ino)?.is_none_or(|now| now.row != entry.row) {
+            return Err(FsError::Stale);
+        }
+        Ok(Opened { fh: self.handles.add(handle), immutable: true })
+    }
+
+    async fn open_draft(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        draft: Arc<Draft>,
+        mode: Mode,
+    ) -> FsResult<Opened> {
+        self.redirects.arrived(caller.tid, draft.ino);
+        if self.swapped_for_another(&draft, caller) {
+            // A reader walks the path again and finds the object; a writer got here without a path.
+            return Err(if mode.write { FsError::InUse } else { FsError::Stale });
+        }
+        if mode.write {
+            if draft.state.lock().publishing {
+                drop(draft.busy.lock().await); // what is on its way ends first
+            }
+            if draft.state.lock().published {
+                return self.redirect_to_draft(caller, entry, mode).await;
+            }
+            if mode.truncate && self.belongs_to_another(&draft, caller) {
+                return self.redirect_beside_draft(caller, entry);
+            }
+        }
+        let opened = self.attach(&draft, caller, mode);
+        if mode.truncate
+            && let Err(e) = self.truncate_local(&draft, 0).await
+        {
+            self.release(opened.fh).await;
+            return Err(e);
+        }
+        Ok(opened)
+    }
+
+    /// Adds a handle on a draft.
+    pub(in crate::fs) fn attach(&self, draft: &Arc<Draft>, caller: Caller, mode: Mode) -> Opened {
+        let opener = process_of(caller);
+        {
+            let mut known = draft.state.lock();
+            known.handles += 1;
+            if mode.write {
+                known.writers.push(opener);
+            }
+        }
+        let handle = Handle::Draft { draft: Arc::clone(draft), writable: mode.write, opener };
+        Opened { fh: self.handles.add(handle), immutable: false }
+    }
+
+    /// Returns whether O_TRUNC would cost another process its content: it is writing, or has saved (3.4).
+    fn belongs_to_another(&self, draft: &Draft, caller: Caller) -> bool {
+        let me = process_of(caller);
+        let known = draft.state.lock();
+        if known.scratch {
+            return false;
+        }
+        known.writers.iter().any(|w| *w != me) || (known.saved && known.size > 0 && known.maker != me)
+    }
+
+    /// Makes (or finds) the caller's draft beside an object, and sends its thread there.
+    async fn redirect_to_draft(&self, caller: Caller, entry: &Entry, mode: Mode) -> FsResult<Opened> {
+        if entry.shown != Shown::Listed {
+            return Err(FsError::Stale);
+        }
+        let (_, dir) = self.dir(entry.parent)?;
+        let path = join(&dir, &entry.name);
+        if let Second::NotFollowed(draft) =
+            self.redirects.take_unfollowed(caller.tid, entry.parent, &entry.name)
+        {
+            return self.swap_node(caller, entry, draft, mode).await;
+        }
+        match self.layout.place_file(&path) {
+            FilePlacement::Document { .. } => {}
+            // An object of another client whose name is scratch here is shown, read-only.
+            FilePlacement::Scratch { .. } => return Err(FsError::NotAllowed),
+            FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
+        }
+        let _names = self.namespace.lock();
+        let draft = self.beside_object(caller, entry, &dir, mode.truncate)?;
+        self.redirects.add(caller.tid, entry.parent, &entry.name, draft.ino);
+        Err(FsError::Stale)
+    }
+
+    /// Returns the caller's draft beside the object `entry`: the one its process has, or a new one.
+    pub(in crate::fs) fn beside_object(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        dir: &str,
+        empty: bool,
+    ) -> FsResult<Arc<Draft>> {
+        let path = join(dir, &entry.name);
+        let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
+        if let Some(draft) = self.draft_beside(&key, process_of(caller)) {
+            return Ok(draft);
+        }
+        let etag = entry.etag.clone().ok_or(FsError::Stale)?;
+        let origin = if empty || entry.size == 0 {
+            Origin::Own
+        } else {
+            Origin::Object { key: key.clone(), etag: etag.clone(), size: entry.size }
+        };
+        let new = NewLocal {
+            caller,
+            parent: entry.parent,
+            dir,
+            name: String::new(),
+            wanted: path,
+            scratch: false,
+            beside: Some((key, etag)),
+            origin,
+        };
+        let (_, draft) = self.make_beside(new)?;
+        draft.state.lock().beside_ino = Some(entry.ino);
+        Ok(draft)
+    }
+
+    fn redirect_beside_draft(&self, caller: Caller, entry: &Entry) -> FsResult<Opened> {
+        let (_, dir) = self.dir(entry.parent)?;
+        let _names = self.namespace.lock();
+        let draft = self.beside_draft(caller, entry, &dir)?;
+        self.redirects.add(caller.tid, entry.parent, &entry.name, draft.ino);
+        Err(FsError::Stale)
+    }
+
+    /// Makes an empty draft of the caller's own under a suffix of the name that another's draft holds.
+    pub(in crate::fs) fn beside_draft(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        dir: &str,
+    ) -> FsResult<Arc<Draft>> {
+        let path = join(dir, &entry.name);
+        let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
+        let new = NewLocal {
+            caller,
+            parent: entry.parent,
+            dir,
+            name: String::new(),
+            wanted: path,
+            scratch: false,
+            beside: Some((key, ETag::new(""))),
+            origin: Origin::Own,
+        };
+        Ok(self.make_beside(new)?.1)
+    }
+
+    /// Forgets a draft beside an object that nobody opened or changed.
+    pub(in crate::fs) fn drop_unused(&self, ino: Ino) {
+        let Ok(Some(draft)) = self.local(ino) else { return };
+        let unused = {
+            let known = draft.state.lock();
+            known.handles == 0 && !known.changed && known.beside.is_some()
+        };
+        if unused && let Err(e) = self.forget_local(&draft) {
+            tracing::warn!("an unused draft could not be forgotten: {e}");
+        }
+    }
+
+    /// Notes the moment after which an object's times are no longer its publisher's to set.
+    pub(in crate::fs) fn remember_publisher(&self, row: i64, maker: crate::types::ProcessId) {
+        let now = Clock.now();
+        let mut recent = self.recent.lock();
+        recent.retain(|_, (_, at)| now.since(*at) < super::setattr::PUBLISHER_WINDOW);
+        recent.insert(row, (maker, now));
+    }
+}

@@ -1,0 +1,122 @@
+//! Taking names away: unlink and rmdir.
+
+use std::sync::Arc;
+
+use crate::catalog::{Entry, Kind, PendingDelete};
+use crate::fs::{Caller, Filesystem, FsError, FsResult, join, process_of};
+use crate::layout::{DeletePolicy, DirKind, DirPlacement};
+use crate::types::{Clock, Ino, ObjectKey};
+
+impl Filesystem {
+    /// Removes a file: drafts and scratch files freely, objects by the domain's policy and later.
+    ///
+    /// # Errors
+    /// [`FsError::NotAllowed`] where the policy refuses.
+    pub async fn unlink(&self, caller: Caller, parent: Ino, name: &[u8]) -> FsResult<()> {
+        let (dir, path, name) = self.dir_for_change(caller, parent, name)?;
+        let entry = self.listed_child(&dir, &path, &name).await?;
+        if entry.kind == Kind::Dir {
+            return Err(FsError::IsDirectory);
+        }
+        if let Some(draft) = self.local(entry.ino)? {
+            let wait = {
+                let k = draft.state.lock();
+                k.publishing
+            };
+            if wait {
+                drop(draft.busy.lock().await); // it is about to be an object
+            }
+            if !draft.state.lock().published {
+                let _names = self.namespace.lock();
+                return self.unlink_local(&draft);
+            }
+        }
+        let entry = self.listed_child(&dir, &path, &name).await?;
+        self.unlink_object(caller, &dir, &join(&path, name.as_str()), &entry)
+    }
+
+    fn unlink_object(&self, caller: Caller, dir: &Entry, path: &str, entry: &Entry) -> FsResult<()> {
+        let trash = match self.delete_policy(path) {
+            DeletePolicy::Allow => false,
+            DeletePolicy::Trash if self.capabilities.service_prefix => true,
+            DeletePolicy::Trash | DeletePolicy::Refuse => {
+                self.catalog.event(Clock.now(), "refused", path, "objects of this domain are not deleted");
+                return Err(FsError::NotAllowed);
+            }
+        };
+        let key = ObjectKey::new(path).map_err(|_| FsError::NameTooLong)?;
+        let now = Clock.now();
+        let trash_key = trash.then(|| self.trash_key(&key)).transpose()?;
+        let _names = self.namespace.lock();
+        self.catalog.defer_delete(PendingDelete {
+            row: entry.row,
+            key,
+            etag: entry.etag.clone().ok_or(FsError::Stale)?,
+            trash_key,
+            copied: false,
+            maker: process_of(caller),
+            asked_at: now,
+            due_at: now.plus(self.options.delete_after),
+        })?;
+        // The directory stays although its last object goes: whoever emptied it may go on using it.
+        if !dir.made {
+            self.catalog.set_made(dir.row, now)?;
+        }
+        Ok(())
+    }
+
+    /// The policy of the domain; older data that fits no template is never deleted.
+    fn delete_policy(&self, path: &str) -> DeletePolicy {
+        let owner = self.layout.owner(path).filter(|o| o.fields.is_some());
+        let domain = owner.and_then(|o| self.layout.domains().get(o.domain));
+        domain.filter(|d| d.spec().writable).map_or(DeletePolicy::Refuse, |d| d.spec().delete)
+    }
+
+    /// `<service_prefix>trash/<time>-<random>/<key>`: a place that no other delete will use.
+    fn trash_key(&self, key: &ObjectKey) -> FsResult<ObjectKey> {
+        let stamp = Clock.now().rfc3339().replace([':', '-'], "");
+        let random = crate::layout::random_suffix();
+        let place = format!("{}trash/{stamp}-{random}/{key}", self.layout.service_prefix());
+        ObjectKey::new(place).map_err(|_| FsError::NameTooLong)
+    }
+
+    /// Removes an empty directory that a user may make.
+    ///
+    /// # Errors
+    /// [`FsError::NotEmpty`]; [`FsError::NotAllowed`] for the fixed directories.
+    pub async fn rmdir(self: &Arc<Self>, caller: Caller, parent: Ino, name: &[u8]) -> FsResult<()> {
+        let (dir, path, name) = self.dir_for_change(caller, parent, name)?;
+        let entry = self.listed_child(&dir, &path, &name).await?;
+        if entry.kind != Kind::Dir {
+            return Err(FsError::NotDirectory);
+        }
+        let full = join(&path, name.as_str());
+        let DirPlacement::Domain { kind: DirKind::Field | DirKind::Scratch, .. } =
+            self.layout.place_dir(&full)
+        else {
+            return Err(FsError::NotAllowed);
+        };
+        self.ensure_listed(&entry).await?;
+        if self.catalog.has_children(entry.ino)? {
+            return Err(FsError::NotEmpty);
+        }
+        self.carry_out_deletes_below(&full).await?;
+        let _names = self.namespace.lock();
+        if self.catalog.has_children(entry.ino)? {
+            return Err(FsError::NotEmpty);
+        }
+        self.catalog.remove_dir(entry.row, entry.ino)?;
+        Ok(())
+    }
+
+    /// A directory that goes takes its pending deletes along, or the next listing would show it again.
+    async fn carry_out_deletes_below(&self, path: &str) -> FsResult<()> {
+        let prefix = format!("{path}/");
+        for delete in self.catalog.deletes()? {
+            if delete.key.as_str().starts_with(&prefix) {
+                self.deletes.settle(&delete.key).await;
+            }
+        }
+        Ok(())
+    }
+}

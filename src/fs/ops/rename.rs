@@ -1,0 +1,339 @@
+//! Moving names: rename and link. A draft or scratch file that gets a final name enters the bucket here.
+
+use std::sync::Arc;
+
+use crate::catalog::{Entry, Kind, Shown};
+use crate::drafts::draft::{Draft, Origin};
+use crate::fs::attr::check_access;
+use crate::fs::locals::NewLocal;
+use crate::fs::{Caller, Filesystem, FsError, FsResult, Looked, Want, join, process_of};
+use crate::layout::{DirKind, DirPlacement, FilePlacement};
+use crate::types::{Clock, ETag, FileName, Ino, ObjectKey};
+
+/// Where a file goes: the name it gets, and what it is beside.
+struct Target {
+    name: String,
+    wanted: String,
+    scratch: bool,
+    beside: Option<(ObjectKey, ETag)>,
+}
+
+impl Filesystem {
+    /// Moves `name` in `parent` to `new_name` in `new_parent`. `flags` are those of `renameat2(2)`.
+    ///
+    /// # Errors
+    /// [`FsError::CrossDevice`] for objects and directories with objects; [`FsError::Exists`] with RENAME_NOREPLACE;
+    /// [`FsError::NotAllowed`] for a name that the new place does not take; why the publish failed, where that is known
+    /// within `rename_wait`.
+    pub async fn rename(
+        self: &Arc<Self>,
+        caller: Caller,
+        parent: Ino,
+        name: &[u8],
+        new_parent: Ino,
+        new_name: &[u8],
+        flags: u32,
+    ) -> FsResult<()> {
+        if flags & !libc::RENAME_NOREPLACE != 0 {
+            return Err(FsError::Invalid);
+        }
+        let (from_dir, from_path, name) = self.dir_for_change(caller, parent, name)?;
+        let (to_dir, to_path, new_name) = self.dir_for_change(caller, new_parent, new_name)?;
+        let source = self.listed_child(&from_dir, &from_path, &name).await?;
+        let target = self.listed_child(&to_dir, &to_path, &new_name).await;
+        if flags & libc::RENAME_NOREPLACE != 0 && target.is_ok() {
+            return Err(FsError::Exists);
+        }
+        let target = match target {
+            Ok(entry) if entry.row == source.row => return Ok(()),
+            Ok(entry) => Some(entry),
+            Err(FsError::NotFound) => None,
+            Err(e) => return Err(e),
+        };
+        match source.kind {
+            Kind::Dir => self.rename_dir(&source, target.as_ref(), &to_dir, &to_path, &new_name).await,
+            Kind::Object => Err(FsError::CrossDevice),
+            Kind::Draft | Kind::Scratch => {
+                self.rename_local(caller, &source, target, &to_dir, &to_path, &new_name).await
+            }
+        }
+    }
+
+    /// Returns the listed entry of that name, asking the store where the catalog does not know.
+    pub(in crate::fs) async fn listed_child(
+        &self,
+        dir: &Entry,
+        path: &str,
+        name: &FileName,
+    ) -> FsResult<Entry> {
+        let entry = match self.catalog.child(dir.ino, name.as_str())? {
+            Some(entry) => Some(entry),
+            None => self.find_in_store(dir, path, name).await?,
+        };
+        entry.filter(|e| e.shown == Shown::Listed).ok_or(FsError::NotFound)
+    }
+
+    async fn rename_local(
+        self: &Arc<Self>,
+        caller: Caller,
+        source: &Entry,
+        target: Option<Entry>,
+        to_dir: &Entry,
+        to_path: &str,
+        new_name: &FileName,
+    ) -> FsResult<()> {
+        let draft = self.local(source.ino)?.ok_or(FsError::Stale)?;
+        if draft.state.lock().publishing {
+            drop(draft.busy.lock().await);
+        }
+        if draft.state.lock().published {
+            return Err(FsError::CrossDevice);
+        }
+        self.copy_origin(&draft).await?;
+        let path = join(to_path, new_name.as_str());
+        let scratch = match self.layout.place_file(&path) {
+            FilePlacement::Document { .. } => false,
+            FilePlacement::Scratch { .. } => true,
+            FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
+        };
+        let target = match target {
+            None if !scratch && self.put_back_for(caller, &path).await? => {
+                self.catalog.child(to_dir.ino, new_name.as_str())?
+            }
+            other => other,
+        };
+        let moved = {
+            let _names = self.namespace.lock();
+            let to = self.make_room(caller, target, to_dir, new_name, path, scratch)?;
+            self.move_local(&draft, source, to_dir, &to)?;
+            to
+        };
+        let publish_now = {
+            let k = draft.state.lock();
+            !moved.scratch && k.size > 0 && k.writers.is_empty()
+        };
+        if !publish_now {
+            return Ok(());
+        }
+        let result = self.publish_and_wait(&draft, self.options.rename_wait).await;
+        if result.is_err() {
+            self.move_back(&draft, source);
+        }
+        result
+    }
+
+    /// Decides the name that a file gets where `target` holds the one it wants, and clears away a target that may go.
+    fn make_room(
+        &self,
+        caller: Caller,
+        target: Option<Entry>,
+        to_dir: &Entry,
+        new_name: &FileName,
+        wanted: String,
+        scratch: bool,
+    ) -> FsResult<Target> {
+        let plain =
+            |beside| Target { name: new_name.as_str().to_owned(), wanted: wanted.clone(), scratch, beside };
+        let Some(target) = target else { return Ok(plain(None)) };
+        let suffixed = |etag: ETag| -> FsResult<Target> {
+            let name =
+                crate::drafts::seal::free_alternative(&self.catalog, &self.layout, to_dir.ino, &wanted)?;
+            let key = ObjectKey::new(wanted.clone()).map_err(|_| FsError::NameTooLong)?;
+            Ok(Target { name, wanted: wanted.clone(), scratch, beside: Some((key, etag)) })
+        };
+        match target.kind {
+            Kind::Dir => Err(FsError::IsDirectory),
+            Kind::Object if scratch => Err(FsError::NotAllowed),
+            Kind::Object => suffixed(target.etag.clone().ok_or(FsError::Stale)?),
+            Kind::Draft | Kind::Scratch => {
+                let held = self.local(target.ino)?.ok_or(FsError::Stale)?;
+                if !scratch && self.counts_as_object(caller, &held) {
+                    return suffixed(ETag::new(""));
+                }
+                self.unlink_local(&held)?;
+                Ok(plain(None))
+            }
+        }
+    }
+
+    /// Returns whether a draft is somebody's saved or growing content, which a rename must not replace (3.4).
+    fn counts_as_object(&self, caller: Caller, draft: &Draft) -> bool {
+        let me = process_of(caller);
+        let k = draft.state.lock();
+        !k.scratch && (k.saved || k.size > 0) && (k.maker != me || k.saved)
+    }
+
+    fn move_local(&self, draft: &Draft, source: &Entry, to_dir: &Entry, to: &Target) -> FsResult<()> {
+        let kind = if to.scratch { Kind::Scratch } else { Kind::Draft };
+        let id = draft.state.lock().id.clone();
+        self.catalog.rename_draft(
+            &id,
+            to_dir.ino,
+            &to.name,
+            kind,
+            &to.wanted,
+            to.beside.clone(),
+            Clock.now(),
+        )?;
+        {
+            let mut k = draft.state.lock();
+            k.scratch = to.scratch;
+            k.beside.clone_from(&to.beside);
+            // What was scratch becomes content that has still to be published.
+            k.changed = k.changed || k.size > 0;
+            k.unsaved = k.unsaved || k.size > 0;
+            k.wrote = k.wrote || k.size > 0;
+        }
+        self.misses.lock().remove(&(to_dir.ino, to.name.clone()));
+        self.notices.entry_changed(source.parent, &source.name);
+        self.notices.entry_changed(to_dir.ino, &to.name);
+        Ok(())
+    }
+
+    /// A rename whose publish failed has not happened: the file has its old name again.
+    fn move_back(&self, draft: &Draft, source: &Entry) {
+        let id = draft.state.lock().id.clone();
+        let wanted = self.dir(source.parent).map(|(_, dir)| join(&dir, &source.name)).unwrap_or_default();
+        let back = self
+            .catalog
+            .rename_draft(&id, source.parent, &source.name, source.kind, &wanted, None, Clock.now())
+            .and_then(|()| self.catalog.set_shown(source.row, Shown::Listed, Clock.now()));
+        match back {
+            Ok(()) => {
+                let mut k = draft.state.lock();
+                k.scratch = source.kind == Kind::Scratch;
+                k.set_aside = false;
+                k.listed = true;
+            }
+            Err(e) => tracing::warn!("{wanted}: the old name could not be given back: {e}"),
+        }
+    }
+
+    async fn rename_dir(
+        &self,
+        source: &Entry,
+        target: Option<&Entry>,
+        to_dir: &Entry,
+        to_path: &str,
+        new_name: &FileName,
+    ) -> FsResult<()> {
+        let old = source.path.clone().unwrap_or_default();
+        let path = join(to_path, new_name.as_str());
+        if path.starts_with(&format!("{old}/")) {
+            return Err(FsError::Invalid);
+        }
+        let DirPlacement::Domain { kind: DirKind::Field | DirKind::Scratch, .. } =
+            self.layout.place_dir(&old)
+        else {
+            return Err(FsError::NotAllowed);
+        };
+        if let Err(refusal) = self.layout.may_mkdir(&path) {
+            return Err(self.refused(&path, &refusal));
+        }
+        self.ensure_listed(source).await?;
+        let _names = self.namespace.lock();
+        if self.holds_objects_or_drafts(source)? {
+            return Err(FsError::CrossDevice);
+        }
+        if let Some(target) = target {
+            if target.kind != Kind::Dir {
+                return Err(FsError::NotDirectory);
+            }
+            if self.catalog.has_children(target.ino)? {
+                return Err(FsError::NotEmpty);
+            }
+            self.catalog.remove(target.row)?;
+        }
+        self.catalog.rename_dir(source, to_dir.ino, new_name.as_str(), &path, Clock.now())?;
+        self.catalog.set_made(source.row, Clock.now())?;
+        self.notices.entry_changed(source.parent, &source.name);
+        self.notices.entry_changed(to_dir.ino, new_name.as_str());
+        Ok(())
+    }
+
+    /// Returns whether anything below a directory has a key of its own: objects, and drafts that will have one.
+    fn holds_objects_or_drafts(&self, dir: &Entry) -> FsResult<bool> {
+        let mut queue = vec![dir.ino];
+        while let Some(ino) = queue.pop() {
+            let mut after = 0;
+            loop {
+                let children = self.catalog.children(ino, after, 256)?;
+                let Some(last) = children.last() else { break };
+                after = last.row;
+                for child in &children {
+                    match child.kind {
+                        Kind::Object | Kind::Draft => return Ok(true),
+                        Kind::Dir => queue.push(child.ino),
+                        Kind::Scratch => {}
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Gives a scratch file a final name besides its own: its content is copied and published (semantics 3.10, 6.2).
+    ///
+    /// # Errors
+    /// [`FsError::NotPermitted`] for everything but scratch → final name.
+    pub async fn link(
+        self: &Arc<Self>,
+        caller: Caller,
+        ino: Ino,
+        new_parent: Ino,
+        new_name: &[u8],
+    ) -> FsResult<Looked> {
+        let (to_dir, to_path, new_name) = self.dir_for_change(caller, new_parent, new_name)?;
+        let source = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
+        let path = join(&to_path, new_name.as_str());
+        let FilePlacement::Document { .. } = self.layout.place_file(&path) else {
+            return Err(FsError::NotPermitted);
+        };
+        let Some(scratch) = self.local(ino)?.filter(|_| source.kind == Kind::Scratch) else {
+            return Err(FsError::NotPermitted);
+        };
+        check_access(caller, &self.attr_of(&source)?, Want::READ)?;
+        if self.listed_child(&to_dir, &to_path, &new_name).await.is_ok() {
+            return Err(FsError::Exists);
+        }
+        let new = NewLocal {
+            caller,
+            parent: to_dir.ino,
+            dir: &to_path,
+            name: new_name.as_str().to_owned(),
+            wanted: path.clone(),
+            scratch: false,
+            beside: None,
+            origin: Origin::Own,
+        };
+        let (entry, draft) = self.make_local(new)?;
+        let (from, to) = (scratch.file.try_clone()?, draft.file.try_clone()?);
+        self.staging.reserve(scratch.state.lock().size)?;
+        let copied = tokio::task::spawn_blocking(move || copy_whole(&from, &to)).await;
+        let size = match copied {
+            Ok(Ok(size)) => size,
+            Ok(Err(e)) => {
+                self.forget_local(&draft)?;
+                return Err(e.into());
+            }
+            Err(e) => return Err(FsError::Io(e.to_string())),
+        };
+        {
+            let mut k = draft.state.lock();
+            k.note_copied(size, Clock.now());
+        }
+        if size > 0 {
+            self.publish_and_wait(&draft, self.options.rename_wait).await?;
+        }
+        self.getattr(entry.ino)
+    }
+}
+
+/// Copies all of `from` to the begin of `to`, inside the host's file system where it can. Returns the size. Blocks.
+fn copy_whole(from: &std::fs::File, to: &std::fs::File) -> std::io::Result<u64> {
+    use std::io::{Seek, SeekFrom};
+    let (mut from, mut to) = (from, to);
+    from.seek(SeekFrom::Start(0))?;
+    to.seek(SeekFrom::Start(0))?;
+    std::io::copy(&mut from, &mut to)
+}

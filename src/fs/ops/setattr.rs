@@ -1,0 +1,74 @@
+//! Changing attributes: size, times; modes and owners are accepted and not kept.
+
+use std::time::Duration;
+
+use crate::fs::{Caller, Filesystem, FsError, FsResult, Looked, process_of};
+use crate::types::{Clock, Ino, Timestamp};
+
+/// For this long after a publish the process that made the object may still set its times: the tail of a save (9.4).
+pub(super) const PUBLISHER_WINDOW: Duration = Duration::from_secs(60);
+
+/// A time to be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetTime {
+    /// The present.
+    Now,
+    /// That moment.
+    At(Timestamp),
+}
+
+/// What is to be changed. Mode and owner are not among it: they are accepted and not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SetAttr {
+    /// New size in bytes.
+    pub size: Option<u64>,
+    /// New modification time.
+    pub mtime: Option<SetTime>,
+}
+
+impl Filesystem {
+    /// Changes attributes and returns what they are then.
+    ///
+    /// # Errors
+    /// [`FsError::NotPermitted`] for the size of an object.
+    pub async fn setattr(&self, caller: Caller, ino: Ino, change: SetAttr) -> FsResult<Looked> {
+        let entry = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
+        let draft = self.local(ino)?;
+        if let Some(size) = change.size {
+            let Some(draft) = &draft else { return Err(FsError::NotPermitted) };
+            crate::fs::attr::check_access(caller, &self.attr_of(&entry)?, crate::fs::Want::WRITE)?;
+            self.truncate_local(draft, size).await?;
+        }
+        if let Some(time) = change.mtime {
+            let mtime = match time {
+                SetTime::Now => Clock.now(),
+                SetTime::At(t) => t,
+            };
+            match &draft {
+                Some(draft) => {
+                    let (id, published) = {
+                        let mut known = draft.state.lock();
+                        known.mtime = mtime;
+                        known.mtime_set = true;
+                        (known.id.clone(), known.published)
+                    };
+                    if !published {
+                        self.catalog.set_draft_mtime(&id, mtime)?;
+                    }
+                }
+                None if self.published_by(entry.row, caller) => {
+                    self.catalog.set_attr(entry.row, entry.size, mtime, Clock.now())?;
+                }
+                None => {}
+            }
+        }
+        self.getattr(ino)
+    }
+
+    fn published_by(&self, row: i64, caller: Caller) -> bool {
+        let recent = self.recent.lock().get(&row).copied();
+        recent.is_some_and(|(maker, at)| {
+            Clock.now().since(at) < PUBLISHER_WINDOW && maker == process_of(caller)
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Extended attributes: what a file tells of itself (semantics 9.1). Read by name, never listed.
+
+use crate::catalog::{Entry, Kind, ObjectDetail};
+use crate::fs::{Filesystem, FsError, FsResult};
+use crate::types::Ino;
+
+const PREFIX: &str = "user.cairn.";
+
+/// The names that can be read.
+const NAMES: [&str; 10] = [
+    "key",
+    "etag",
+    "sha256",
+    "file_type",
+    "file_size",
+    "content_type",
+    "domain",
+    "title",
+    "state",
+    "supersedes",
+];
+
+impl Filesystem {
+    /// Returns the value of `name`.
+    ///
+    /// # Errors
+    /// [`FsError::NoAttribute`] for names that are unknown or have no value here.
+    pub fn getxattr(&self, ino: Ino, name: &str) -> FsResult<Vec<u8>> {
+        let Some(name) = name.strip_prefix(PREFIX).filter(|n| NAMES.contains(n)) else {
+            return Err(FsError::NoAttribute);
+        };
+        let entry = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
+        if entry.kind == Kind::Dir {
+            return Err(FsError::NoAttribute);
+        }
+        let detail = self.catalog.object_detail(entry.row)?.unwrap_or_default();
+        self.attribute(&entry, detail, name)?.map(String::into_bytes).ok_or(FsError::NoAttribute)
+    }
+
+    fn attribute(&self, entry: &Entry, d: ObjectDetail, name: &str) -> FsResult<Option<String>> {
+        Ok(match name {
+            "key" => Some(self.key_of(entry)?.to_string()),
+            "etag" => entry.etag.as_ref().map(ToString::to_string),
+            "sha256" => d.sha256.map(|h| h.to_string()),
+            "file_type" => Some(crate::layout::file_type(&entry.name)),
+            "file_size" => Some(self.attr_of(entry)?.size.to_string()),
+            "content_type" => d.content_type,
+            "domain" => Some(d.domain).filter(|d| !d.is_empty()),
+            "title" => d.title,
+            "supersedes" => d.supersedes.map(|k| k.to_string()),
+            "state" => Some(self.state_word(entry)?.to_owned()),
+            _ => None,
+        })
+    }
+
+    /// The state in the words of semantics 9.2.
+    fn state_word(&self, entry: &Entry) -> FsResult<&'static str> {
+        if entry.kind == Kind::Object {
+            return Ok("object");
+        }
+        let Some(draft) = self.local(entry.ino)? else { return Ok("object") };
+        let k = draft.state.lock();
+        Ok(match () {
+            () if k.scratch => "scratch",
+            () if k.set_aside => "failed",
+            () if k.publishing => "publishing",
+            () if k.saved => "waiting",
+            () => "draft",
+        })
+    }
+
+    /// Accepts attributes of ours without effect, but keeps a title.
+    ///
+    /// # Errors
+    /// [`FsError::NotSupported`] for every other name.
+    pub fn setxattr(&self, ino: Ino, name: &str, value: &[u8]) -> FsResult<()> {
+        let Some(name) = name.strip_prefix(PREFIX).filter(|n| NAMES.contains(n)) else {
+            return Err(FsError::NotSupported);
+        };
+        if name == "title"
+            && let Some(entry) = self.catalog.entry(ino)?
+        {
+            let title = std::str::from_utf8(value).map_err(|_| FsError::BadEncoding)?;
+            self.catalog.set_title(entry.row, title)?;
+        }
+        Ok(())
+    }
+}

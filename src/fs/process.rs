@@ -1,0 +1,196 @@
+//! What `/proc` tells about the processes behind requests.
+//!
+//! # Limits
+//! It sees the opener of a descriptor and its children. It does not see a descriptor that was sent over a socket to
+//! an unrelated process, that a child inherited whose parent has since ended, or a process that this user may not
+//! inspect: there, RELEASE decides instead of FLUSH (`docs/semantics.md` 3.5).
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::types::{Ino, ProcessId};
+
+/// How many processes are looked at for one close: a bound, far above what shells build.
+const MAX_PROCESSES: usize = 256;
+
+/// Returns the process that the thread `tid` belongs to; `None` where it is gone (or the kernel gave no number, as
+/// for write-back from the page cache).
+pub fn of_thread(tid: u32) -> Option<ProcessId> {
+    if tid == 0 {
+        return None;
+    }
+    let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let tgid = field(&status, "Tgid:")?.parse().ok()?;
+    Some(ProcessId { tgid, start: start_time(tgid)? })
+}
+
+/// Returns whether the process is still there: a later process with its number is another one.
+pub fn is_alive(p: ProcessId) -> bool {
+    start_time(p.tgid).is_some_and(|start| start == p.start || p.start == 0)
+}
+
+/// Returns whether the process is ending because of a signal. Field 52 of `/proc/<pid>/stat` is the exit code; its low
+/// seven bits are the signal (proc(5), wait(2)). 0 for a process that lives or ends by itself.
+pub fn killed(p: ProcessId) -> bool {
+    stat_field(p.tgid, 52).and_then(|f| f.parse::<u32>().ok()).is_some_and(|code| code & 0x7f != 0)
+}
+
+/// Returns the supplementary groups of a thread's process.
+pub fn groups(tid: u32) -> Vec<u32> {
+    let Ok(status) = fs::read_to_string(format!("/proc/{tid}/status")) else { return Vec::new() };
+    field(&status, "Groups:")
+        .map(|line| line.split_whitespace().filter_map(|g| g.parse().ok()).collect())
+        .unwrap_or_default()
+}
+
+/// Whether a process can be seen to hold a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Neither it nor its children hold it.
+    No,
+    /// A descriptor or a mapping of it exists.
+    Yes,
+    /// It could not be looked at.
+    Unknown,
+}
+
+/// Looks whether `p` or one of its children can write to one of the inodes `inos` of the file system whose device number
+/// is `device` (`major:minor`): by a descriptor or a mapping. Asks nothing of that file system.
+pub fn holds(p: ProcessId, inos: &[Ino], device: &str) -> Holds {
+    let wanted: Vec<String> = inos.iter().map(ToString::to_string).collect();
+    let mut queue = vec![p.tgid];
+    let mut seen = HashSet::new();
+    while let Some(pid) = queue.pop() {
+        if !seen.insert(pid) {
+            continue;
+        }
+        if seen.len() > MAX_PROCESSES {
+            return Holds::Unknown;
+        }
+        match holds_itself(pid, &wanted, device) {
+            // A child that ended meanwhile holds nothing.
+            Holds::Unknown if pid != p.tgid && !std::path::Path::new(&format!("/proc/{pid}")).exists() => {}
+            Holds::No => {}
+            other => return other,
+        }
+        queue.extend(children(pid));
+    }
+    Holds::No
+}
+
+fn holds_itself(pid: u32, wanted: &[String], device: &str) -> Holds {
+    let Ok(dir) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return Holds::Unknown };
+    let mut mounts = None;
+    for info in dir.flatten() {
+        let Ok(text) = fs::read_to_string(info.path()) else { continue }; // closed meanwhile
+        if !field(&text, "ino:").is_some_and(|i| wanted.iter().any(|w| w == i)) || !writes(&text) {
+            continue;
+        }
+        let mounts = mounts.get_or_insert_with(|| mounts_of(pid, device));
+        if field(&text, "mnt_id:").is_some_and(|id| mounts.contains(id)) {
+            return Holds::Yes;
+        }
+    }
+    if maps(pid, wanted, device) { Holds::Yes } else { Holds::No }
+}
+
+/// Returns whether a descriptor is open for writing; `flags:` in fdinfo is octal.
+fn writes(fdinfo: &str) -> bool {
+    let flags = field(fdinfo, "flags:").and_then(|f| i32::from_str_radix(f, 8).ok());
+    flags.is_none_or(|f| f & libc::O_ACCMODE != libc::O_RDONLY)
+}
+
+/// The mount ids under which a process sees the device: bind mounts and other namespaces have ids of their own.
+fn mounts_of(pid: u32, device: &str) -> HashSet<String> {
+    let Ok(info) = fs::read_to_string(format!("/proc/{pid}/mountinfo")) else { return HashSet::new() };
+    info.lines()
+        .filter_map(|line| {
+            let mut fields = line.split(' ');
+            let id = fields.next()?;
+            (fields.nth(1)? == device).then(|| id.to_owned())
+        })
+        .collect()
+}
+
+/// Writable shared mappings outlive their descriptor and are writing (semantics 3.5).
+fn maps(pid: u32, inos: &[String], device: &str) -> bool {
+    let Ok(text) = fs::read_to_string(format!("/proc/{pid}/maps")) else { return false };
+    let Some((major, minor)) = device.split_once(':') else { return false };
+    let (Ok(major), Ok(minor)) = (major.parse::<u32>(), minor.parse::<u32>()) else { return false };
+    let device = format!("{major:02x}:{minor:02x}");
+    text.lines().any(|line| {
+        let mut f = line.split_whitespace();
+        let (Some(_), Some(perms), Some(_), Some(dev), Some(i)) =
+            (f.next(), f.next(), f.next(), f.next(), f.next())
+        else {
+            return false;
+        };
+        dev == device && inos.iter().any(|w| w == i) && perms.contains('w') && perms.ends_with('s')
+    })
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    tasks
+        .flatten()
+        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|text| text.split_whitespace().filter_map(|p| p.parse().ok()).collect::<Vec<u32>>())
+        .collect()
+}
+
+fn start_time(pid: u32) -> Option<u64> {
+    stat_field(pid, 22)?.parse().ok()
+}
+
+/// Returns field `n` (from 1, as proc(5) counts) of `/proc/<pid>/stat`. The second, the name, may hold spaces and parentheses.
+fn stat_field(pid: u32, n: usize) -> Option<String> {
+    let stat = fs::read_to_string(PathBuf::from(format!("/proc/{pid}/stat"))).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(n.checked_sub(3)?).map(str::to_owned)
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    fn me() -> ProcessId {
+        of_thread(std::process::id()).unwrap()
+    }
+
+    #[test]
+    fn of_thread_of_a_second_thread_is_the_process() {
+        #[expect(clippy::cast_sign_loss, reason = "thread ids are positive")]
+        let tid = std::thread::spawn(|| rustix::thread::gettid().as_raw_nonzero().get() as u32);
+        let process =
+            std::thread::spawn(|| of_thread(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()))
+                .join()
+                .unwrap()
+                .unwrap();
+        assert_ne!(tid.join().unwrap(), me().tgid);
+        assert_eq!(process, me());
+    }
+
+    #[test]
+    fn killed_and_alive_of_a_living_process() {
+        assert!(is_alive(me()));
+        assert!(!killed(me()));
+        assert!(!is_alive(ProcessId { start: me().start + 1, ..me() }));
+    }
+
+    #[test]
+    fn holds_sees_an_open_descriptor_and_its_end() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let meta = file.as_file().metadata().unwrap();
+        let device = format!("{}:{}", rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev()));
+        assert_eq!(holds(me(), &[Ino(meta.ino())], &device), Holds::Yes);
+        drop(file);
+        assert_eq!(holds(me(), &[Ino(meta.ino())], &device), Holds::No);
+    }
+}

@@ -1,0 +1,226 @@
+//! Saving, publishing and setting aside drafts: what the ends of writing lead to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::locals::NewLocal;
+use super::{Filesystem, FsError, FsResult, join};
+use crate::cache::Version;
+use crate::catalog::{DraftState, Entry};
+use crate::drafts::draft::{Draft, Origin};
+use crate::drafts::seal::Sealed;
+use crate::types::{Clock, DraftId, ObjectKey};
+
+impl Filesystem {
+    /// Makes content and name durable on this host; after it a close may return 0.
+    pub(super) async fn save(&self, draft: &Arc<Draft>) -> FsResult<()> {
+        if !draft.state.lock().unsaved {
+            return Ok(());
+        }
+        self.copy_origin(draft).await?;
+        self.sync_content(draft).await?;
+        let (id, size, mtime) = {
+            let k = draft.state.lock();
+            (k.id.clone(), k.size, k.mtime)
+        };
+        self.catalog.save_draft(&id, size, mtime, Clock.now())?;
+        let mut known = draft.state.lock();
+        known.unsaved = false;
+        known.saved = true;
+        Ok(())
+    }
+
+    /// Waits until the bytes of the staging file, and its name, are on the disk.
+    pub(super) async fn sync_content(&self, draft: &Arc<Draft>) -> FsResult<()> {
+        let (content, staging) = (Arc::clone(draft), Arc::clone(&self.staging));
+        let synced =
+            tokio::task::spawn_blocking(move || content.file.sync_data().and_then(|()| staging.sync_dir()))
+                .await;
+        match synced {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => {
+                draft.state.lock().write_error = true;
+                Err(e.into())
+            }
+            Err(e) => Err(FsError::Io(e.to_string())),
+        }
+    }
+
+    /// Publishes and waits up to `patience`. What takes longer is made durable here and goes on by itself.
+    ///
+    /// # Errors
+    /// Why it was not published, where that is known in time. The draft is kept as failed, out of the directory.
+    pub(super) async fn publish_and_wait(
+        self: &Arc<Self>,
+        draft: &Arc<Draft>,
+        patience: Duration,
+    ) -> FsResult<()> {
+        let mut task = {
+            let (fs, draft) = (Arc::clone(self), Arc::clone(draft));
+            self.tasks.spawn(async move { fs.publish(&draft).await })
+        };
+        match tokio::time::timeout(patience, &mut task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(e)) => Err(FsError::Io(e.to_string())),
+            // Still on its way: acknowledged from here on, so a later failure keeps it visible.
+            Err(_) => self.save(draft).await,
+        }
+    }
+
+    /// Publishes in the background; a failure shows in state, events and status.
+    pub(super) fn publish_later(&self, draft: &Arc<Draft>) {
+        let Some(fs) = self.me.upgrade() else { return };
+        let draft = Arc::clone(draft);
+        self.tasks.spawn(async move {
+            // A close that nobody waited for has been acknowledged.
+            if let Err(e) = fs.save(&draft).await {
+                tracing::error!("a draft could not be made durable: {e}");
+            }
+            // The failure is recorded where it happens.
+            let _ = fs.publish(&draft).await;
+        });
+    }
+
+    /// Publishes a draft now.
+    pub(super) async fn publish(&self, draft: &Arc<Draft>) -> FsResult<()> {
+        self.copy_origin(draft).await?;
+        self.list_changed(draft)?;
+        match self.sealer.publish(draft).await {
+            Ok(Some(sealed)) => {
+                self.published(draft, &sealed);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(e) => {
+                self.set_aside(draft, DraftState::Failed, &e.to_string())?;
+                Err(e.into())
+            }
+        }
+    }
+
+    fn published(&self, draft: &Arc<Draft>, sealed: &Sealed) {
+        let (maker, idle) = {
+            let k = draft.state.lock();
+            (k.maker, k.handles == 0)
+        };
+        tracing::debug!("published {}", sealed.key);
+        self.remember_publisher(sealed.entry.row, maker);
+        if idle {
+            self.put_away_published(draft);
+        }
+    }
+
+    /// Nothing local is left to do for a draft that is an object and that nobody has open: its bytes go to the cache.
+    pub(super) fn put_away_published(&self, draft: &Arc<Draft>) {
+        self.locals.lock().remove(&draft.ino);
+        let (id, row) = {
+            let k = draft.state.lock();
+            (k.id.clone(), k.row)
+        };
+        let path = self.staging.path(&id);
+        if path.exists() {
+            if let Ok(Some((version, sha256))) = self.version_of(row)
+                && let Err(e) = self.cache.adopt(&version, &path, sha256)
+            {
+                tracing::debug!("{}: not taken into the cache: {e}", version.key);
+            }
+            self.staging.remove(&id);
+        }
+    }
+
+    fn version_of(&self, row: i64) -> FsResult<Option<(Version, Option<crate::types::Sha256Hex>)>> {
+        let Some(entry) = self.catalog.entry_by_row(row)? else { return Ok(None) };
+        let (Some(etag), key) = (entry.etag.clone(), self.key_of(&entry)?) else { return Ok(None) };
+        let sha256 = self.catalog.object_detail(row)?.and_then(|d| d.sha256);
+        Ok(Some((Version { key, etag, size: entry.size }, sha256)))
+    }
+
+    /// Returns the key of the object `entry`.
+    pub(super) fn key_of(&self, entry: &Entry) -> FsResult<ObjectKey> {
+        let (_, dir) = self.dir(entry.parent)?;
+        ObjectKey::new(join(&dir, &entry.name)).map_err(|_| FsError::NameTooLong)
+    }
+
+    /// Keeps an interrupted draft out of the directory.
+    pub(super) async fn interrupt(&self, draft: &Arc<Draft>, reason: &str) -> FsResult<()> {
+        // What is kept is kept for good: its bytes must be on the disk. A disk that fails here has failed before.
+        if let Err(e) = self.sync_content(draft).await {
+            tracing::warn!("an interrupted draft could not be synced: {e}");
+        }
+        self.set_aside(draft, DraftState::Interrupted, reason)
+    }
+
+    /// Keeps a draft that was not published: out of the directory, unless it was acknowledged before.
+    fn set_aside(&self, draft: &Draft, state: DraftState, reason: &str) -> FsResult<()> {
+        let (id, row, hide) = {
+            let mut known = draft.state.lock();
+            known.set_aside = true;
+            let hide = !(state == DraftState::Failed && known.saved);
+            if hide {
+                known.listed = false;
+            }
+            (known.id.clone(), known.row, hide)
+        };
+        let entry = self.catalog.entry_by_row(row)?;
+        self.catalog.set_draft_state(&id, state, Some(reason), hide, Clock.now())?;
+        let path = match &entry {
+            Some(entry) => self.key_of(entry)?.to_string(),
+            None => id.to_string(),
+        };
+        self.catalog.event(Clock.now(), state.as_str(), &path, &format!("{reason}; kept as draft {id}"));
+        tracing::warn!("{path}: {}: {reason}; kept as draft {id}", state.as_str());
+        if let Some(entry) = entry {
+            self.notices.entry_changed(entry.parent, &entry.name);
+        }
+        Ok(())
+    }
+
+    /// A handle writes to a draft that is an object already: its whole content begins a new draft under a suffix, and
+    /// the object moves to an inode of its own, so that its readers never see the new bytes.
+    pub(super) fn begin_again(&self, draft: &Arc<Draft>) -> FsResult<()> {
+        let _names = self.namespace.lock();
+        let (old_id, row, maker) = {
+            let k = draft.state.lock();
+            if !k.published {
+                return Ok(());
+            }
+            (k.id.clone(), k.row, k.maker)
+        };
+        let object = self.catalog.entry_by_row(row)?.ok_or(FsError::Stale)?;
+        let key = self.key_of(&object)?;
+        let (_, dir) = self.dir(object.parent)?;
+        let caller = super::Caller {
+            tid: maker.tgid,
+            uid: object.uid.unwrap_or(self.options.ownership.uid),
+            gid: object.gid.unwrap_or(self.options.ownership.gid),
+        };
+        let (entry, fresh) = self.make_beside(NewLocal {
+            caller,
+            parent: object.parent,
+            dir: &dir,
+            name: String::new(),
+            wanted: key.to_string(),
+            scratch: false,
+            beside: object.etag.clone().map(|etag| (key, etag)),
+            origin: Origin::Own,
+        })?;
+        let new_id: DraftId = fresh.state.lock().id.clone();
+        self.staging.rename(&old_id, &new_id)?;
+        self.catalog.swap_inos(object.row, entry.row)?;
+        {
+            let mut known = draft.state.lock();
+            known.id = new_id;
+            known.row = entry.row;
+            known.published = false;
+            known.listed = false;
+            known.saved = false;
+            known.beside.clone_from(&fresh.state.lock().beside);
+        }
+        let mut locals = self.locals.lock();
+        locals.remove(&entry.ino); // the new row's first inode number belongs to the object now
+        locals.insert(draft.ino, Arc::clone(draft));
+        drop(locals);
+        self.notices.entry_changed(object.parent, &object.name);
+        Ok(())
+    }
+}

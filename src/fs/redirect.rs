@@ -1,0 +1,111 @@
+//! Redirects: how a writer of an existing name reaches a draft of its own.
+//!
+//! An open for writing of an object is answered with ESTALE after a draft was made beside it. The kernel then walks the
+//! path again, and the look-up *of that thread only* is answered with the draft (`open(2)` retries once with
+//! `LOOKUP_REVAL`, fs/namei.c). Two look-ups come, so a redirect stays until the draft is opened.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::types::{Clock, Ino, Timestamp};
+
+/// After this long a redirect that was not followed belongs to a thread that died on the way.
+const LEFT_OVER: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy)]
+struct Redirect {
+    draft: Ino,
+    made_at: Timestamp,
+    followed: bool,
+}
+
+/// Pending redirects, by thread, directory and name.
+#[derive(Debug, Default)]
+pub struct Redirects {
+    pending: Mutex<HashMap<(u32, Ino, String), Redirect>>,
+}
+
+/// What a second open of the same object by the same thread finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Second {
+    /// No redirect is pending.
+    None,
+    /// One is, and nobody looked the name up since: the opener has no path to walk again.
+    NotFollowed(Ino),
+}
+
+impl Redirects {
+    /// Sends the next look-up of `name` by `tid` to `draft`.
+    pub fn add(&self, tid: u32, parent: Ino, name: &str, draft: Ino) {
+        let redirect = Redirect { draft, made_at: Clock.now(), followed: false };
+        self.pending.lock().insert((tid, parent, name.to_owned()), redirect);
+    }
+
+    /// Returns the draft that a look-up by this thread is sent to.
+    pub fn follow(&self, tid: u32, parent: Ino, name: &str) -> Option<Ino> {
+        let mut pending = self.pending.lock();
+        if pending.is_empty() {
+            return None;
+        }
+        let redirect = pending.get_mut(&(tid, parent, name.to_owned()))?;
+        redirect.followed = true;
+        Some(redirect.draft)
+    }
+
+    /// Ends the redirects of this thread to `draft`: it was opened.
+    pub fn arrived(&self, tid: u32, draft: Ino) {
+        self.pending.lock().retain(|(t, _, _), r| *t != tid || r.draft != draft);
+    }
+
+    /// Takes a redirect of this thread that nobody followed.
+    pub fn take_unfollowed(&self, tid: u32, parent: Ino, name: &str) -> Second {
+        let mut pending = self.pending.lock();
+        let key = (tid, parent, name.to_owned());
+        match pending.get(&key) {
+            Some(r) if !r.followed => {
+                let draft = r.draft;
+                pending.remove(&key);
+                Second::NotFollowed(draft)
+            }
+            _ => Second::None,
+        }
+    }
+
+    /// Removes what is left over and returns the drafts that were meant.
+    pub fn expire(&self) -> Vec<Ino> {
+        let now = Clock.now();
+        let mut pending = self.pending.lock();
+        let old: Vec<_> = pending
+            .iter()
+            .filter(|(_, r)| now.since(r.made_at) > LEFT_OVER)
+            .map(|(k, _)| k.clone())
+            .collect();
+        old.into_iter().filter_map(|k| pending.remove(&k)).map(|r| r.draft).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follow_only_by_the_thread_that_opened() {
+        let r = Redirects::default();
+        r.add(7, Ino(2), "a.pdf", Ino(9));
+        assert_eq!(r.follow(8, Ino(2), "a.pdf"), None);
+        assert_eq!(r.follow(7, Ino(2), "a.pdf"), Some(Ino(9)));
+        assert_eq!(r.follow(7, Ino(2), "a.pdf"), Some(Ino(9)), "two look-ups come");
+        r.arrived(7, Ino(9));
+        assert_eq!(r.follow(7, Ino(2), "a.pdf"), None);
+    }
+
+    #[test]
+    fn second_open_without_a_look_up_has_no_path() {
+        let r = Redirects::default();
+        r.add(7, Ino(2), "a.pdf", Ino(9));
+        assert_eq!(r.take_unfollowed(7, Ino(2), "a.pdf"), Second::NotFollowed(Ino(9)));
+        assert_eq!(r.take_unfollowed(7, Ino(2), "a.pdf"), Second::None);
+    }
+}

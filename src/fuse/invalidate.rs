@@ -1,0 +1,89 @@
+//! Telling the kernel what changed, always off the request path.
+//!
+//! `FUSE_NOTIFY_INVAL_ENTRY` takes the directory's lock in the kernel. Sent by a thread that must answer a request which
+//! holds that lock, it is a deadlock that only an abort of the connection ends. So one thread of its own sends them,
+//! and nothing ever waits for it.
+
+use std::ffi::OsStr;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use fuser::{INodeNo, Notifier};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::types::{Ino, Notices, Told};
+
+/// The longest that anybody waits for the kernel to be told: it takes microseconds unless something holds the directory.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+struct Change {
+    parent: Ino,
+    name: String,
+    told: Option<oneshot::Sender<()>>,
+}
+
+/// Queues changes and sends them from a thread of its own.
+pub struct Invalidator {
+    queue: Mutex<Option<mpsc::Sender<Change>>>,
+    waiting: Mutex<Option<mpsc::Receiver<Change>>>,
+}
+
+impl Default for Invalidator {
+    fn default() -> Self {
+        let (queue, waiting) = mpsc::channel();
+        Self { queue: Mutex::new(Some(queue)), waiting: Mutex::new(Some(waiting)) }
+    }
+}
+
+impl Invalidator {
+    /// Begins to send, once the mount exists.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(super) fn start(&self, notifier: Notifier) -> std::io::Result<()> {
+        let Some(changes) = self.waiting.lock().take() else { return Ok(()) };
+        thread::Builder::new().name("invalidator".into()).spawn(move || {
+            for change in changes {
+                let told = notifier.inval_entry(INodeNo(change.parent.0), OsStr::new(&change.name));
+                if let Err(e) = told {
+                    tracing::debug!("the kernel was not told of {}: {e}", change.name);
+                }
+                if let Some(told) = change.told {
+                    let _ = told.send(()); // who asked may have given up waiting
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Ends the sending: during an unmount a notification can block for ever.
+    pub(super) fn disarm(&self) {
+        *self.queue.lock() = None;
+    }
+}
+
+impl Invalidator {
+    fn send(&self, change: Change) {
+        if let Some(queue) = &*self.queue.lock() {
+            // A receiver that is gone is a mount that is gone.
+            let _ = queue.send(change);
+        }
+    }
+}
+
+impl Notices for Invalidator {
+    fn entry_changed(&self, parent: Ino, name: &str) {
+        self.send(Change { parent, name: name.to_owned(), told: None });
+    }
+
+    fn entry_changed_told(&self, parent: Ino, name: &str) -> Told {
+        let (told, wait) = oneshot::channel();
+        self.send(Change { parent, name: name.to_owned(), told: Some(told) });
+        Box::pin(async move {
+            // A sender that is gone is a mount that is gone; one that is stuck must not hold the caller.
+            let _ = tokio::time::timeout(LONGEST_WAIT, wait).await;
+        })
+    }
+}

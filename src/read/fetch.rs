@@ -1,0 +1,163 @@
+//! Carrying out transfers: the task that moves one range from the store into the cache.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::ObjectReader;
+use super::assembly::Assembly;
+use super::error::ReadError;
+use super::inflight::{Claim, Ended, Fetch, Inflight};
+use super::outage::Verdict;
+use super::transfer::Transfer;
+use crate::cache::{BLOCK, CachedObject, Reservation};
+use crate::types::ByteRange;
+
+/// A version that is being read, shared by all its handles and transfers.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub cached: Arc<CachedObject>,
+    pub inflight: Inflight,
+    pub handles: AtomicUsize,
+}
+
+/// Why bytes are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A reader waits.
+    Demand,
+    /// A reader is expected to come.
+    Ahead,
+    /// The whole object is wanted on disk.
+    Fill,
+}
+
+/// What a transfer needs before it begins. One that a reader waits for gets its memory later, waiting for it.
+#[derive(Debug, Default)]
+pub(super) struct Admission {
+    pub room: Option<Reservation>,
+    pub slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Target {
+    /// Returns the memory that a transfer of `range` takes: its bytes, and the rounding up of each extent.
+    pub(super) fn room_for(range: ByteRange) -> u64 {
+        range.len().saturating_add((range.len() / BLOCK + 2).saturating_mul(1024))
+    }
+
+    /// Begins the transfers that `range` needs; see [`Inflight::claim`].
+    pub(super) fn claim(
+        &self,
+        range: ByteRange,
+        request: u64,
+        purpose: Purpose,
+        admit: impl FnMut(ByteRange) -> Option<Admission>,
+    ) -> Claim<Admission> {
+        let demanded = purpose == Purpose::Demand;
+        self.inflight.claim(range, request, demanded, |hole| self.cached.missing(hole), admit)
+    }
+}
+
+impl ObjectReader {
+    /// Starts the tasks of `started` and returns the transfers.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        target: &Arc<Target>,
+        started: Vec<(Arc<Fetch>, Admission)>,
+        purpose: Purpose,
+    ) -> Vec<Arc<Fetch>> {
+        let start = |(fetch, admission): (Arc<Fetch>, Admission)| {
+            let ending = Ending { target: Arc::clone(target), fetch: Arc::clone(&fetch) };
+            self.runtime.spawn(Arc::clone(self).carry_out(ending, purpose, admission));
+            fetch
+        };
+        started.into_iter().map(start).collect()
+    }
+
+    async fn carry_out(self: Arc<Self>, ending: Ending, purpose: Purpose, admission: Admission) {
+        let how = tokio::select! {
+            biased;
+            () = ending.fetch.cancel.cancelled() => Ended::Cancelled,
+            moved = self.move_bytes(&ending, purpose, admission) => match moved {
+                Ok(()) => Ended::Done,
+                Err(e) => Ended::Failed(e),
+            },
+        };
+        if let Ended::Failed(e) = &how {
+            self.counters.failed.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!("fetching bytes {:?} failed: {e}", ending.fetch.range);
+        }
+        ending.finish(how);
+    }
+
+    async fn move_bytes(
+        &self,
+        ending: &Ending,
+        purpose: Purpose,
+        admission: Admission,
+    ) -> Result<(), ReadError> {
+        let Ending { target, fetch } = ending;
+        let _slot = admission.slot;
+        let patience = match self.outage.verdict(std::time::Instant::now(), self.options.deadline) {
+            Verdict::Ask(patience) => patience,
+            Verdict::Down(reason) => {
+                return Err(ReadError::Unavailable { key: target.cached.version().key.clone(), reason });
+            }
+        };
+        let room = match admission.room {
+            Some(room) => room,
+            None => target.cached.memory().reserve(Target::room_for(fetch.range)).await,
+        };
+        let began = Instant::now();
+        let mut assembly = Assembly::new(fetch.range, room);
+        let transfer = Transfer {
+            store: &*self.store,
+            version: target.cached.version(),
+            sha256: target.cached.expected_sha256(),
+            patience,
+        };
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let moved = transfer
+            .run(&mut assembly, |filled| {
+                // into the cache first: who has read a byte may rely on finding it there
+                target.cached.insert(filled.extent.clone(), filled.checksums, purpose == Purpose::Ahead);
+                fetch.deliver(filled.extent);
+            })
+            .await;
+        match &moved {
+            Err(ReadError::Unavailable { reason, .. }) => {
+                self.outage.begin(std::time::Instant::now(), reason.clone());
+            }
+            _ => self.outage.end(),
+        }
+        moved?;
+        self.counters.bytes.fetch_add(fetch.range.len(), Ordering::Relaxed);
+        self.pressure.sample(fetch.range.len(), began.elapsed());
+        if purpose == Purpose::Fill {
+            target.cached.pass(fetch.range);
+        }
+        Ok(())
+    }
+}
+
+/// Ends a transfer whatever becomes of its task (also where the runtime drops it), so that nobody waits for ever.
+struct Ending {
+    target: Arc<Target>,
+    fetch: Arc<Fetch>,
+}
+
+impl Ending {
+    fn finish(&self, how: Ended) {
+        // out of the table first: who is told that it was given up must be able to begin anew
+        self.target.inflight.remove(&self.fetch);
+        self.fetch.end(how);
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.finish(Ended::Cancelled);
+    }
+}

@@ -1,0 +1,191 @@
+//! One open handle on one version.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::time::timeout;
+
+use super::ObjectReader;
+use super::error::ReadError;
+use super::fetch::{Admission, Purpose, Target};
+use super::inflight::{Ended, Fetch};
+use super::plan::{FetchPlan, History};
+use crate::cache::{BLOCK, Version, to_usize};
+use crate::types::ByteRange;
+
+/// Larger reads are answered in pieces of this size: what waits for memory must not hold much of it.
+const PIECE: u64 = 2 * BLOCK;
+
+/// A version that is open for one reader. Dropping it closes it.
+pub struct OpenObject {
+    pub(super) reader: Arc<ObjectReader>,
+    pub(super) target: Arc<Target>,
+    history: Mutex<History>,
+    /// Whether it is counted among those with a window.
+    streaming: AtomicBool,
+}
+
+impl OpenObject {
+    pub(super) fn new(reader: Arc<ObjectReader>, target: Arc<Target>) -> Self {
+        Self { reader, target, history: Mutex::new(History::default()), streaming: AtomicBool::new(false) }
+    }
+
+    /// Returns the version.
+    pub fn version(&self) -> &Version {
+        self.target.cached.version()
+    }
+
+    /// Returns `len` bytes from `offset`, fewer only where the object ends. Completes on the first poll where they are in
+    /// memory or on disk.
+    ///
+    /// # Errors
+    /// [`ReadError`]; within the deadline.
+    pub async fn read(&self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
+        let range = ByteRange::at(offset, len as u64).clamp_to(self.version().size);
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        if range.len() <= PIECE {
+            return self.read_piece(range).await;
+        }
+        let mut out = BytesMut::with_capacity(to_usize(range.len()));
+        for piece in crate::cache::pieces(range, PIECE) {
+            out.extend_from_slice(&self.read_piece(piece).await?);
+        }
+        Ok(out.freeze())
+    }
+
+    /// Returns the host file with the whole content, where the cache has one that needs no more verification, to be read
+    /// from directly. **Nobody may write to it.** It stays right for as long as it is open, also when it is evicted.
+    pub fn complete_cache_file(&self) -> Option<File> {
+        self.target.cached.complete_file()
+    }
+
+    /// Returns how many of the object's bytes are on disk here.
+    pub fn cached_bytes(&self) -> u64 {
+        self.target.cached.bytes_on_disk()
+    }
+
+    async fn read_piece(&self, range: ByteRange) -> Result<Bytes, ReadError> {
+        if self.target.cached.is_given_up() {
+            let detail = "its content has not the SHA-256 that its metadata says".to_owned();
+            return Err(ReadError::Damaged { key: self.version().key.clone(), detail });
+        }
+        let plan = self.plan(range);
+        if let Some(bytes) = self.target.cached.get(range, &[], !plan.sequential) {
+            self.follow(&plan);
+            return Ok(bytes);
+        }
+        // boxed: this path waits for the store, while the one above is to stay small
+        Box::pin(self.fetch(range, plan)).await
+    }
+
+    async fn fetch(&self, range: ByteRange, plan: FetchPlan) -> Result<Bytes, ReadError> {
+        let deadline = self.reader.options.deadline;
+        let work = self.fetch_until_here(range, plan);
+        let bounded = {
+            // the first poll may come from a thread outside the runtime, which has the timers
+            let _runtime = self.reader.runtime.enter();
+            timeout(deadline, work)
+        };
+        bounded.await.unwrap_or_else(|_| {
+            let reason = format!("no answer from the store within {} s", deadline.as_secs());
+            Err(ReadError::Unavailable { key: self.version().key.clone(), reason })
+        })
+    }
+
+    async fn fetch_until_here(&self, range: ByteRange, plan: FetchPlan) -> Result<Bytes, ReadError> {
+        let mut first = true;
+        loop {
+            let request = self.reader.options.request_max;
+            let claim =
+                self.target.claim(plan.demand, request, Purpose::Demand, |_| Some(Admission::default()));
+            let mut fetches = claim.running;
+            if !claim.started.is_empty() {
+                // what was to come ahead of this did not: from here on it is planned anew
+                self.history.lock().not_started(plan.demand.end);
+            }
+            fetches.extend(self.reader.start(&self.target, claim.started, Purpose::Demand));
+            if std::mem::take(&mut first) {
+                self.follow(&plan);
+            }
+            if let Some(answer) = self.wait(range, &fetches, !plan.sequential).await {
+                return answer;
+            }
+            // given up by others, or evicted at once: again, until the deadline
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits for the transfers that `range` needs. `None` where they did not bring it, but may if asked again.
+    async fn wait(
+        &self,
+        range: ByteRange,
+        fetches: &[Arc<Fetch>],
+        touch: bool,
+    ) -> Option<Result<Bytes, ReadError>> {
+        let mut came = Vec::new();
+        let mut failed = None;
+        for fetch in fetches.iter().filter(|f| f.range.start < range.end && range.start < f.range.end) {
+            match fetch.wait(range).await {
+                Ok(parts) => came.extend(parts),
+                Err(Ended::Failed(e)) if fetch.demanded => failed = Some(e),
+                // asked for again, on this reader's own account
+                Err(_) => {}
+            }
+        }
+        match self.target.cached.get(range, &came, touch) {
+            Some(bytes) => Some(Ok(bytes)),
+            None => failed.map(Err),
+        }
+    }
+
+    fn plan(&self, range: ByteRange) -> FetchPlan {
+        let allow = self.reader.pressure.allowance(self.target.cached.can_be_kept());
+        let mut history = self.history.lock();
+        let plan = history.plan(range, self.version().size, allow);
+        if history.has_window() != self.streaming.load(Ordering::Relaxed) {
+            self.set_streaming(history.has_window());
+        }
+        plan
+    }
+
+    /// Carries out what `plan` says beside the read itself. Returns at once.
+    fn follow(&self, plan: &FetchPlan) {
+        let cached = &self.target.cached;
+        if !plan.passed.is_empty() {
+            cached.pass(plan.passed);
+        }
+        if !plan.forget.is_empty() {
+            cached.expect_no_reader(plan.forget);
+            self.target.inflight.cancel_unwanted(plan.forget);
+        }
+        if !plan.ahead.is_empty()
+            && let Some(from) = self.reader.fetch_ahead(&self.target, plan.ahead, plan.request)
+        {
+            self.history.lock().not_started(from);
+        }
+        if plan.fill {
+            self.reader.fill(&self.target);
+        }
+    }
+
+    fn set_streaming(&self, on: bool) {
+        if self.streaming.swap(on, Ordering::Relaxed) != on {
+            if on { self.reader.pressure.enter() } else { self.reader.pressure.leave() }
+        }
+    }
+}
+
+impl Drop for OpenObject {
+    fn drop(&mut self) {
+        self.set_streaming(false);
+        self.target.cached.expect_no_reader(self.history.lock().outstanding());
+        if self.target.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.target.inflight.cancel_unwanted(ByteRange { start: 0, end: self.version().size });
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! How much each reader may fetch ahead at this moment: memory shared out among those who read in sequence, requests no
+//! larger than the store delivers in good time.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::plan::{Allowance, FIRST};
+use crate::cache::BLOCK;
+
+/// A request should not take longer than this: who waits for it gives up after the deadline.
+const REQUEST_TIME: Duration = Duration::from_secs(2);
+
+/// Transfers shorter than this tell more about latency than about speed.
+const SAMPLE_BYTES: u64 = 256 * 1024;
+
+/// A window holds at most so many requests.
+const WINDOW_REQUESTS: u64 = 8;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(super) struct Pressure {
+    window_max: u64,
+    request_max: u64,
+    /// What all windows together may take.
+    memory: u64,
+    streams: AtomicUsize,
+    /// Bytes a second that one request gets, smoothed; 0 while unknown.
+    rate: AtomicU64,
+}
+
+impl Pressure {
+    pub(super) fn new(window_max: u64, request_max: u64, memory: u64) -> Self {
+        Self {
+            window_max,
+            request_max: request_max.min(memory / 4).max(FIRST),
+            memory,
+            streams: AtomicUsize::new(0),
+            rate: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts one more reader with a window.
+    pub(super) fn enter(&self) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one less.
+    pub(super) fn leave(&self) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Takes note that one request brought `bytes` in `time`.
+    pub(super) fn sample(&self, bytes: u64, time: Duration) {
+        if bytes < SAMPLE_BYTES {
+            return;
+        }
+        let now =
+            u64::try_from(u128::from(bytes) * 1_000_000 / time.as_micros().max(1)).unwrap_or(u64::MAX).max(1);
+        let smooth = |old: u64| Some(if old == 0 { now } else { old - old / 4 + now / 4 });
+        // two at once may lose one sample, no more
+        let updated = self.rate.fetch_update(Ordering::Relaxed, Ordering::Relaxed, smooth);
+        debug_assert!(updated.is_ok());
+    }
+
+    /// Returns what one reader may fetch now.
+    pub(super) fn allowance(&self, fill: bool) -> Allowance {
+        let streams = self.streams.load(Ordering::Relaxed).max(1) as u64;
+        // a quarter stays for what was read and is not on disk yet, and for other readers
+        let share = self.memory / 4 * 3 / streams;
+        let rate = self.rate.load(Ordering::Relaxed);
+        let in_time = if rate == 0 { u64::MAX } else { rate.saturating_mul(REQUEST_TIME.as_secs()) };
+        let request = self.request_max.min(share / 4).min(in_time).max(FIRST);
+        let window = self.window_max.min(share).min(request.saturating_mul(WINDOW_REQUESTS)).max(BLOCK);
+        Allowance { window, request, fill }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn allowance_is_shared_among_streams() {
+        let pressure = Pressure::new(32 * MIB, 8 * MIB, 64 * MIB);
+        assert_eq!(pressure.allowance(true), Allowance { window: 32 * MIB, request: 8 * MIB, fill: true });
+        for _ in 0..4 {
+            pressure.enter();
+        }
+        assert_eq!(pressure.allowance(false), Allowance { window: 12 * MIB, request: 3 * MIB, fill: false });
+        for _ in 0..4 {
+            pressure.leave();
+        }
+        assert_eq!(pressure.allowance(true).window, 32 * MIB);
+    }
+
+    #[test]
+    fn allowance_on_a_slow_store_keeps_requests_short() {
+        let pressure = Pressure::new(32 * MIB, 8 * MIB, 64 * MIB);
+        for _ in 0..20 {
+            pressure.sample(MIB, Duration::from_secs(2));
+        }
+        let allow = pressure.allowance(true);
+        assert!(allow.request <= MIB + MIB / 10 && allow.window <= 9 * MIB, "{allow:?}");
+        pressure.sample(1000, Duration::from_secs(100));
+        assert_eq!(pressure.allowance(true), allow);
+    }
+
+    #[test]
+    fn allowance_never_falls_below_a_first_read() {
+        let pressure = Pressure::new(32 * MIB, 8 * MIB, MIB);
+        pressure.sample(MIB, Duration::from_secs(1000));
+        assert_eq!(pressure.allowance(true).request, FIRST);
+    }
+}

@@ -1,0 +1,161 @@
+//! One range of one version from the store, whatever it takes: resumed where it broke off, refused where the version is
+//! another one.
+//!
+//! # Invariants
+//! * Every request names the version (If-Match), and since some servers ignore that, every answer is held against it.
+//! * A whole object is handed on only when all of it has come and has passed the store's own check, and that of its
+//!   SHA-256 where it is small. Stores give no checksum for a part of an object: parts are handed on as they come.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::StreamExt;
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, timeout};
+
+use super::assembly::{Assembly, Filled};
+use super::error::ReadError;
+use crate::cache::{BLOCK, Version};
+use crate::store::{ObjectBody, ObjectStore, StoreError};
+use crate::types::Sha256Hex;
+
+/// A range that arrives damaged this often stays damaged.
+const DAMAGED_TRIES: u32 = 3;
+
+/// Objects up to this size are held against their SHA-256 before the first byte is handed out; larger ones once they are
+/// complete on disk.
+const DIGEST_AT_ONCE: u64 = BLOCK;
+
+/// What to fetch, from where, and for how long to try.
+pub(super) struct Transfer<'a> {
+    pub store: &'a dyn ObjectStore,
+    pub version: &'a Version,
+    /// The digest of the whole object, where it is known.
+    pub sha256: Option<Sha256Hex>,
+    /// Tries go on until so much time has passed without a byte.
+    pub patience: Duration,
+}
+
+impl Transfer<'_> {
+    /// Fills `assembly`, handing its extents to `sink` as soon as they may be used.
+    ///
+    /// # Errors
+    /// [`ReadError`] when asking again does not help or the patience is at an end.
+    pub(super) async fn run(
+        &self,
+        assembly: &mut Assembly,
+        mut sink: impl FnMut(Filled),
+    ) -> Result<(), ReadError> {
+        let mut delays = delays();
+        let mut progress = Instant::now();
+        let mut damaged = 0;
+        loop {
+            let before = assembly.rest().start;
+            let error = match self.attempt(assembly, &mut sink).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if matches!(error, StoreError::Damaged { .. }) {
+                // which of the bytes are wrong is not known; none of them was handed on
+                assembly.restart();
+                damaged += 1;
+                tracing::warn!("{error}; fetched again");
+            } else if assembly.rest().is_empty() {
+                // all bytes, but not the store's word for them
+                assembly.restart();
+            }
+            if assembly.rest().start > before {
+                progress = Instant::now();
+                delays = self::delays();
+            }
+            let delay = delays.next().unwrap_or(self.patience);
+            let hopeless = damaged >= DAMAGED_TRIES || progress.elapsed() + delay >= self.patience;
+            if !error.is_transient() || hopeless {
+                return Err(ReadError::from_store(&self.version.key, error));
+            }
+            tracing::debug!("reading '{}' goes on after: {error}", self.version.key);
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        assembly: &mut Assembly,
+        sink: &mut impl FnMut(Filled),
+    ) -> Result<(), StoreError> {
+        let key = &self.version.key;
+        let rest = assembly.rest();
+        let whole = rest.start == 0 && rest.end == self.version.size;
+        // long enough for a slow store, short enough to try another connection before the patience ends
+        let stall = self.patience / 3;
+        let stalled = |_| StoreError::Unavailable(format!("no byte for {} s", stall.as_secs()));
+        // asked for without a range, the whole comes with the store's checksum
+        let request = self.store.get(key, (!whole).then_some(rest), Some(&self.version.etag));
+        let mut body = timeout(stall, request).await.map_err(stalled)??;
+        self.check(&body, assembly)?;
+        while let Some(piece) = timeout(stall, body.stream.next()).await.map_err(stalled)? {
+            if assembly.push(&piece?).is_err() {
+                return Err(self.damaged(format!("more than the {} bytes asked for", rest.len())));
+            }
+            if !whole {
+                assembly.take_filled().for_each(&mut *sink);
+            }
+        }
+        let missing = assembly.rest().len();
+        if missing > 0 {
+            // no wrong byte, just an early end: what came is good, the next attempt asks for the rest
+            return Err(StoreError::Unavailable(format!("the transfer ended {missing} bytes early")));
+        }
+        self.check_digest(assembly)?;
+        assembly.take_filled().for_each(sink);
+        Ok(())
+    }
+
+    /// Holds the head of an answer against what was asked for.
+    fn check(&self, body: &ObjectBody, assembly: &Assembly) -> Result<(), StoreError> {
+        if body.info.etag != self.version.etag || body.info.size != self.version.size {
+            return Err(StoreError::VersionChanged(self.version.key.clone()));
+        }
+        if body.range != assembly.rest() {
+            let (asked, got) = (assembly.rest(), body.range);
+            return Err(self.damaged(format!(
+                "asked for {}, got {}",
+                asked.http_header(),
+                got.http_header()
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_digest(&self, assembly: &Assembly) -> Result<(), StoreError> {
+        let whole = assembly.range().start == 0 && assembly.range().end == self.version.size;
+        let Some(expected) = self.sha256.filter(|_| whole && self.version.size <= DIGEST_AT_ONCE) else {
+            return Ok(());
+        };
+        let mut hash = Sha256::new();
+        for filled in assembly.filled() {
+            hash.update(&filled.extent.bytes);
+        }
+        let found = Sha256Hex::from_bytes(hash.finalize().into());
+        if found == expected {
+            Ok(())
+        } else {
+            Err(self.damaged(format!("SHA-256 is {found}, not {expected}")))
+        }
+    }
+
+    fn damaged(&self, detail: String) -> StoreError {
+        StoreError::Damaged { key: self.version.key.clone(), detail }
+    }
+}
+
+/// The pauses between tries: from 50 ms, doubling, up to 3 s, without end.
+fn delays() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(3))
+        .with_factor(2.0)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
