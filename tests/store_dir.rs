@@ -1,4 +1,11 @@
 //! What is particular to `file://` stores: the directory belongs to everybody, and other tools work in it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that panics fails, which is what it is for"
+)]
 
 mod support;
 

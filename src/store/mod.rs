@@ -11,9 +11,11 @@
 //! * [`StoreError`] kinds mean the same for all stores; one conformance suite (`tests/store_conformance.rs`) holds
 //!   both to this text.
 
+mod check;
 mod dir;
 mod error;
 mod fields;
+mod probe;
 pub mod retry;
 mod s3;
 mod watched;
@@ -25,8 +27,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
+pub use check::{CheckFailure, CheckOutcome, check, explain};
 pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
+pub use probe::probe;
+pub use retry::{RetryPolicy, retry_with};
 pub use s3::{Multipart, S3Keys, S3Settings, S3Store, S3Timeouts, Secret};
 pub use watched::{Reachability, Watched};
 
@@ -190,7 +195,7 @@ pub trait ObjectStore: Send + Sync + 'static {
     async fn delete(&self, key: &ObjectKey, version: &ETag) -> StoreResult<()>;
 
     /// Lists keys that begin with `prefix`; with `delimiter` only up to the next `/`, the rest as common prefixes.
-    /// `next` comes from the page before. `limit` is an upper bound of entries for this page (S3: at most 1000).
+    /// `next` comes from the page before. `limit` is an upper bound of entries for this page (S3: at most 1000; `None` leaves it to the store).
     ///
     /// # Errors
     /// A listing that fails has told nothing: what it did return must not be taken for complete.

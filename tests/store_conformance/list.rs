@@ -48,7 +48,7 @@ pub async fn many_keys_come_in_pages_each_once(s: Arc<Subject>) {
         let (page, pages) = list_all(&*s.store, &s.prefix, false, limit).await.unwrap();
         let keys: BTreeSet<&str> = page.objects.iter().map(|o| o.key.as_str()).collect();
         assert_eq!((keys.len(), page.objects.len()), (2500, 2500), "{limit:?}");
-        assert!(pages >= 3, "{limit:?}: {pages} pages");
+        assert!(pages >= 3 || limit.is_none(), "{limit:?}: {pages} pages");
     }
     let page = s.store.list(&s.prefix, false, None, Some(10)).await.unwrap();
     assert!(page.objects.len() <= 10);

@@ -2,6 +2,13 @@
 //!
 //! A clause gets a store and a prefix of its own and panics where the contract is broken. New kinds of store are
 //! added at the end of this file and nowhere else.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that panics fails, which is what it is for"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -67,7 +67,7 @@ pub async fn odd_names_round_trip(s: Arc<Subject>) {
 pub async fn longest_names_round_trip(s: Arc<Subject>) {
     let segment = "n".repeat(s.max_segment.min(255));
     let mut long = s.prefix.clone();
-    while long.len() + segment.len() + 1 <= 1024 {
+    while long.len() + segment.len() < 1024 {
         long.push_str(&segment);
         long.push('/');
     }

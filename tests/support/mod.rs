@@ -1,4 +1,12 @@
 //! What several test programs share. Each of them uses a part of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that panics fails, which is what it is for"
+)]
 #![allow(dead_code, reason = "every test program compiles this module and none uses all of it")]
 
 pub mod actor;

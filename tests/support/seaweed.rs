@@ -1,6 +1,6 @@
 //! A real S3 server for tests: SeaweedFS, installed by `tests/setup/seaweed.sh`.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -50,14 +50,20 @@ impl Seaweed {
                 command.arg("--tls").arg(dir.join("cert.pem")).arg(dir.join("key.pem"));
             }
             command.env("S3_ACCESS_KEY", ACCESS_KEY).env("S3_SECRET_KEY", SECRET_KEY);
-            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            // not the test's own stderr, which the script would hold a moment longer than the test runs
+            let mut errors = tempfile::tempfile().unwrap();
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.try_clone().unwrap());
             let mut keeper = command.spawn().unwrap();
             let mut line = String::new();
             BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
-            match line.split_whitespace().find_map(|word| word.strip_prefix("ENDPOINT=")) {
-                Some(endpoint) => return Self { endpoint: endpoint.to_owned(), keeper },
-                None => drop(keeper.wait()),
+            if let Some(endpoint) = line.split_whitespace().find_map(|word| word.strip_prefix("ENDPOINT=")) {
+                return Self { endpoint: endpoint.to_owned(), keeper };
             }
+            let _ = keeper.wait();
+            let mut text = String::new();
+            errors.rewind().unwrap();
+            errors.read_to_string(&mut text).unwrap();
+            eprintln!("{text}");
         }
         panic!("SeaweedFS does not start; try tests/servers/start-seaweed.sh by hand");
     }

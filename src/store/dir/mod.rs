@@ -32,8 +32,9 @@ use super::{
 use crate::types::{ByteRange, ETag, ObjectKey};
 use tree::Tree;
 
-/// How many entries a page has unless the caller says otherwise; S3's figure.
-const DEFAULT_PAGE: u32 = 1000;
+/// How many entries a page has unless the caller says otherwise. Each page reads the names of a whole directory again,
+/// so there should be few of them; S3's 1000 would make a listing of a million files take a thousand readings.
+const DEFAULT_PAGE: u32 = 10_000;
 
 /// How long any request may take besides its bytes. A local disk answers in milliseconds; a network file system
 /// whose server is gone never does.

@@ -19,6 +19,8 @@ const DEFAULT_REGION: &str = "us-east-1";
 pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) is_aws: bool,
+    /// `None` for the SDK's own choice.
+    pub(super) endpoint: Option<String>,
 }
 
 /// Builds the client. Sends nothing to the store; without explicit keys it reads the AWS configuration files and
@@ -65,7 +67,7 @@ pub(super) async fn connect(settings: &S3Settings) -> StoreResult<Connection> {
         )
         // a checksum is asked for where it can be checked: with whole objects
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-    if let Some(url) = endpoint {
+    if let Some(url) = &endpoint {
         builder = builder.endpoint_url(url);
     }
     if !is_aws {
@@ -76,5 +78,5 @@ pub(super) async fn connect(settings: &S3Settings) -> StoreResult<Connection> {
     if !settings.verify_ssl {
         builder = builder.http_client(tls::unverified_client(settings.timeouts.connect)?);
     }
-    Ok(Connection { client: Client::from_conf(builder.build()), is_aws })
+    Ok(Connection { client: Client::from_conf(builder.build()), is_aws, endpoint })
 }

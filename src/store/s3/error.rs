@@ -3,6 +3,7 @@
 //! The code that a server sends decides; where it sends none (answers to HEAD have no body), the status does.
 
 use std::error::Error;
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -13,6 +14,9 @@ use crate::types::ObjectKey;
 
 /// Longer messages are cut: a server's page of HTML is no message.
 const MAX_MESSAGE_CHARS: usize = 300;
+
+/// Shorter texts are no secrets, and would take ordinary words with them.
+const MIN_HIDDEN: usize = 4;
 
 /// What a failed condition (412) says in the request at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +32,29 @@ pub(super) enum Condition {
 /// Knows the words that must not be shown, and what to call things.
 #[derive(Debug)]
 pub(super) struct Reporter {
-    pub(super) bucket: String,
+    bucket: String,
+    /// Where the server is.
+    endpoint: String,
     /// Texts that never leave: keys and tokens that were given to us.
     hidden: Vec<super::Secret>,
 }
 
 impl Reporter {
-    pub(super) fn new(bucket: String, hidden: Vec<super::Secret>) -> Self {
-        Self { bucket, hidden }
+    /// `endpoint` is the URL of the server, `None` for AWS.
+    pub(super) fn new(bucket: String, endpoint: Option<&str>, hidden: Vec<super::Secret>) -> Self {
+        let endpoint = match endpoint.map(|url| url.split_once("://").unwrap_or(("", url))) {
+            None => "AWS".to_owned(),
+            // without a user's name and password, should somebody have put them there
+            Some((scheme, rest)) => {
+                format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
+            }
+        };
+        Self { bucket, endpoint, hidden }
+    }
+
+    /// Says that a request of ours found no answer in time.
+    pub(super) fn no_answer(&self, limit: Duration) -> StoreError {
+        StoreError::Unavailable(format!("{}: no answer within {} s", self.endpoint, limit.as_secs()))
     }
 
     /// Puts an error of the SDK into our words. `key` is the object that the request was about.
@@ -80,13 +99,18 @@ impl Reporter {
             };
         }
         if let Some(tls) = find::<rustls::Error>(e) {
-            return StoreError::Tls(self.line(&tls_words(tls)));
+            return StoreError::Tls(self.line(&format!("{}: {}", self.endpoint, tls_words(tls))));
         }
-        let text = self.line(&causes(e));
+        let mut text = causes(e);
+        if text.contains("invalid HTTP version") {
+            // TLS alerts look like this to a client that speaks plain HTTP
+            text.push_str("; does the server expect https at that port?");
+        }
+        let text = self.line(&text);
         if unbuilt {
             return StoreError::Refused { code: "InvalidRequest".to_owned(), message: text };
         }
-        StoreError::Unavailable(text)
+        StoreError::Unavailable(self.line(&format!("{}: {text}", self.endpoint)))
     }
 
     /// Judges an answer by code and status.
@@ -179,7 +203,7 @@ impl Reporter {
                 line.push_str(word);
                 line
             });
-        for secret in self.hidden.iter().map(super::Secret::reveal).filter(|s| !s.is_empty()) {
+        for secret in self.hidden.iter().map(super::Secret::reveal).filter(|s| s.len() >= MIN_HIDDEN) {
             text = text.replace(secret, "***");
         }
         match text.char_indices().nth(MAX_MESSAGE_CHARS) {
@@ -206,8 +230,8 @@ pub(super) fn causes(e: &(dyn Error + 'static)) -> String {
     let mut next = Some(e);
     while let Some(e) = next {
         let text = e.to_string();
-        // some errors repeat what is inside them
-        if texts.last().is_some_and(|outer| outer.contains(&text)) {
+        // some errors repeat what is inside them, others say only that there is something inside
+        if NO_NEWS.contains(&&*text) || texts.last().is_some_and(|outer| outer.contains(&text)) {
             next = e.source();
             continue;
         }
@@ -215,10 +239,19 @@ pub(super) fn causes(e: &(dyn Error + 'static)) -> String {
         texts.push(text);
         next = e.source();
     }
-    // that it was sending a request is no news
-    let news: Vec<String> = texts.iter().filter(|t| *t != "dispatch failure").cloned().collect();
-    if news.is_empty() { texts.join(": ") } else { news.join(": ") }
+    if texts.is_empty() { e.to_string() } else { texts.join(": ") }
 }
+
+/// What errors are called that only wrap another one.
+const NO_NEWS: [&str; 7] = [
+    "dispatch failure",
+    "io error",
+    "other",
+    "timeout",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "tcp connect error",
+];
 
 /// Finds a kind of error among the causes, also inside of I/O errors, which hide what they carry.
 fn find<'a, T: Error + 'static>(e: &'a (dyn Error + 'static)) -> Option<&'a T> {
@@ -245,7 +278,7 @@ mod tests {
 
     fn judge(condition: Condition, status: u16, code: &str) -> StoreError {
         let key = ObjectKey::new("k").unwrap();
-        Reporter::new("b".to_owned(), Vec::new()).judge(
+        Reporter::new("b".to_owned(), None, Vec::new()).judge(
             Some(&key),
             condition,
             status,
@@ -298,8 +331,17 @@ mod tests {
     }
 
     #[test]
+    fn endpoint_is_named_without_a_password() {
+        let reporter = Reporter::new("b".to_owned(), Some("http://me:hunter2@minio:9000"), Vec::new());
+        assert_eq!(
+            reporter.no_answer(Duration::from_secs(3)).to_string(),
+            "the store cannot be reached: http://minio:9000: no answer within 3 s"
+        );
+    }
+
+    #[test]
     fn messages_are_one_short_line_without_secrets() {
-        let reporter = Reporter::new("b".to_owned(), vec![Secret::new("hunter2")]);
+        let reporter = Reporter::new("b".to_owned(), None, vec![Secret::new("hunter2")]);
         let line = reporter.line(&format!("a\r\n\tb hunter2 {}", "x".repeat(1000)));
         assert!(
             line.starts_with("a b *** x") && line.ends_with('…') && line.chars().count() == 301,

@@ -5,7 +5,7 @@
 //! * `modified_at` of a new object is the server's `Date`: PutObject does not tell `Last-Modified`, which may be a
 //!   second earlier. All times are whole seconds, as HEAD gives them.
 //! * A store that has no conditional delete or copy is looked at just before; a change in between is not seen.
-//! * HEAD has no words for a bucket that is gone: every key in it is [`StoreError::NotFound`]. Listing tells.
+//! * HEAD has no words for a bucket that is gone: every key in it is [`NotFound`](crate::store::StoreError::NotFound). Listing tells.
 
 mod connect;
 mod error;
@@ -28,8 +28,7 @@ use aws_smithy_types::DateTime;
 use bytes::Bytes;
 
 use super::{
-    Capabilities, ListPage, ObjectBody, ObjectInfo, ObjectMeta, ObjectStore, StoreError, StoreResult,
-    UploadBody,
+    Capabilities, ListPage, ObjectBody, ObjectInfo, ObjectMeta, ObjectStore, StoreResult, UploadBody,
 };
 use crate::types::{ByteRange, ETag, ObjectKey, Timestamp};
 use error::{Condition, Reporter};
@@ -48,7 +47,7 @@ impl S3Store {
     /// Prepares to talk to the bucket. Sends it nothing yet; see [`ObjectStore::check_bucket`].
     ///
     /// # Errors
-    /// [`StoreError::Tls`] where TLS cannot be set up.
+    /// [`Tls`](crate::store::StoreError::Tls) where TLS cannot be set up.
     pub async fn connect(settings: S3Settings) -> StoreResult<Self> {
         let connection = connect::connect(&settings).await?;
         let hidden = settings
@@ -59,7 +58,7 @@ impl S3Store {
             })
             .flatten()
             .collect();
-        let reporter = Reporter::new(settings.bucket.clone(), hidden).into();
+        let reporter = Reporter::new(settings.bucket.clone(), connection.endpoint.as_deref(), hidden).into();
         Ok(Self { client: connection.client, is_aws: connection.is_aws, settings, reporter })
     }
 
@@ -81,7 +80,7 @@ impl S3Store {
         match tokio::time::timeout(limit, Box::pin(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(e)) => Err(self.reporter.explain(key, condition, &e)),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", limit.as_secs()))),
+            Err(_) => Err(self.reporter.no_answer(limit)),
         }
     }
 }

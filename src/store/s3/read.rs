@@ -71,11 +71,11 @@ impl S3Store {
         let (total, covered) = match range {
             None => (length, ByteRange { start: 0, end: length }),
             Some(range) => {
-                let (covered, total) =
-                    got.content_range().and_then(parse_content_range).unwrap_or_else(|| {
-                        // the server ignores ranges: this is the whole object
-                        (ByteRange { start: 0, end: length }, length)
-                    });
+                let (covered, total) = got
+                    .content_range()
+                    .and_then(parse_content_range)
+                    // the server ignores ranges: this is the whole object
+                    .unwrap_or((ByteRange { start: 0, end: length }, length));
                 if covered != range.clamp_to(total) {
                     return Err(StoreError::Refused {
                         code: "RangeIgnored".to_owned(),

@@ -138,6 +138,17 @@ impl S3Store {
         })
     }
 
+    /// Looks at an object of which the store has said that it is there, but not which version it is.
+    pub(super) async fn look_for_new(&self, key: &ObjectKey) -> StoreResult<ObjectInfo> {
+        match self.look(key).await {
+            Ok(found) => Ok(found.info),
+            Err(StoreError::NotFound(key)) => {
+                Err(StoreError::Unavailable(format!("the store has taken '{key}' but does not have it")))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
     /// Looks at a large object that was just made. One that is ours, but not what was sent, is taken back.
     async fn confirm(&self, made: ObjectInfo) -> StoreResult<ObjectInfo> {
         let found = match self.look(&made.key).await {
@@ -236,7 +247,7 @@ impl S3Store {
         };
         let result = copied.copy_object_result();
         let Some(etag) = result.and_then(|r| r.e_tag()).map(ETag::new) else {
-            return self.look(to).await.map(|found| found.info);
+            return self.look_for_new(to).await;
         };
         let modified_at = timestamp(result.and_then(|r| r.last_modified()));
         Ok(ObjectInfo { key: to.clone(), size, etag, modified_at, meta: Some(meta.clone()) })

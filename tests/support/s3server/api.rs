@@ -27,10 +27,7 @@ impl S3 for Api {
             return Err(s3_error!(BucketAlreadyOwnedByYou));
         }
         state.buckets.insert(name.clone(), Objects::new());
-        Ok(S3Response::new(CreateBucketOutput {
-            location: Some(format!("/{name}")),
-            ..CreateBucketOutput::default()
-        }))
+        Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{name}")) }))
     }
 
     async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> Answer<DeleteBucketOutput> {

@@ -56,12 +56,13 @@ impl Checksums {
     /// Computes what the client declared, and the `algorithm` that it named, and refuses what does not fit.
     pub fn verified(self, data: &[u8], algorithm: Option<&str>) -> S3Result<Self> {
         let wants = |declared: &Option<String>, name: &str| declared.is_some() || algorithm == Some(name);
-        let mut hasher = ChecksumHasher::default();
-        hasher.crc32 = wants(&self.crc32, "CRC32").then(Default::default);
-        hasher.crc32c = wants(&self.crc32c, "CRC32C").then(Default::default);
-        hasher.crc64nvme = wants(&self.crc64nvme, "CRC64NVME").then(Default::default);
-        hasher.sha1 = wants(&self.sha1, "SHA1").then(Default::default);
-        hasher.sha256 = wants(&self.sha256, "SHA256").then(Default::default);
+        let mut hasher = ChecksumHasher {
+            crc32: wants(&self.crc32, "CRC32").then(Default::default),
+            crc32c: wants(&self.crc32c, "CRC32C").then(Default::default),
+            crc64nvme: wants(&self.crc64nvme, "CRC64NVME").then(Default::default),
+            sha1: wants(&self.sha1, "SHA1").then(Default::default),
+            sha256: wants(&self.sha256, "SHA256").then(Default::default),
+        };
         hasher.update(data);
         let computed = hasher.finalize();
         let computed = Self {
