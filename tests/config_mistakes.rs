@@ -108,6 +108,7 @@ max_key_length = "long"
             (30, "domain.delete: 'maybe'"),
             (31, "unknown key 'domain.writeable'; did you mean 'writable'?"),
             (33, "domain.name: is missing"),
+            (34, "overlaps with domain 'a'"),
             (38, "template"),
             (40, "domain.max_key_length: must be a whole number, not a text"),
         ],

@@ -177,6 +177,11 @@ impl CachedObject {
         self.shared.disk.as_ref().is_some_and(|d| d.is_usable() && self.version.size <= d.budget() / 2)
     }
 
+    /// Returns whether bytes that are put in now will reach the disk, as far as can be told.
+    pub fn disk_keeps_up(&self) -> bool {
+        self.shared.workers.as_ref().is_some_and(super::Workers::keeps_up)
+    }
+
     /// Returns the host file where it has all of the content and needs no more verification. Nobody may write to it.
     /// `None` for now asks for a verification where only that is missing.
     pub fn complete_file(&self) -> Option<File> {

@@ -76,6 +76,11 @@ impl Workers {
         queued
     }
 
+    /// Returns whether the disk keeps up with what is put in: room for at least half of what may wait.
+    pub(super) fn keeps_up(&self) -> bool {
+        self.waiting_bytes.load(Ordering::Relaxed) <= self.limit_bytes / 2
+    }
+
     /// Queues a verification.
     pub(super) fn verify(&self, object: Arc<CachedObject>) -> bool {
         self.verifier.jobs.send(Job::Verify(object)).is_ok()

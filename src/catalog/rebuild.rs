@@ -14,7 +14,11 @@ impl Catalog {
     ///
     /// # Errors
     /// What SQLite says; then nothing has changed.
-    pub fn replace_objects(&self, objects: Vec<(String, ObjectFacts)>, at: Timestamp) -> CatalogResult<(u64, u64)> {
+    pub fn replace_objects(
+        &self,
+        objects: Vec<(String, ObjectFacts)>,
+        at: Timestamp,
+    ) -> CatalogResult<(u64, u64)> {
         self.write(Durability::Host, move |c| {
             c.execute("DELETE FROM entries WHERE kind = 2 AND row NOT IN (SELECT row FROM deletes)", [])?;
             remove_empty_dirs(c)?;
@@ -24,9 +28,11 @@ impl Catalog {
                 merge_one(c, parent, facts, at, &mut Merged::default())?;
             }
             let count = |kind: Kind| {
-                c.query_row("SELECT count(*) FROM entries WHERE kind = ?1 AND shown <> 0", [kind.code()], |r| {
-                    r.get::<_, i64>(0)
-                })
+                c.query_row(
+                    "SELECT count(*) FROM entries WHERE kind = ?1 AND shown <> 0",
+                    [kind.code()],
+                    |r| r.get::<_, i64>(0),
+                )
             };
             Ok((count(Kind::Object)?.max(0).cast_unsigned(), count(Kind::Draft)?.max(0).cast_unsigned()))
         })

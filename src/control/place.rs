@@ -14,8 +14,12 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-/// The file system type of our mounts, as `/proc/self/mountinfo` shows it.
-pub const FS_TYPE: &str = "fuse.cairnfs";
+/// How the type of our mounts begins in `/proc/self/mountinfo`: `fuse.cairnfs` where the mount helper made them, plain
+/// `fuse` where root mounted directly.
+const FS_TYPE: &str = "fuse";
+
+/// How their source begins; the store follows.
+pub const SOURCE_PREFIX: &str = "cairnfs:";
 
 /// One of our mounts, as the kernel knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,10 +110,11 @@ fn mount_of_line(line: &[u8]) -> Option<MountEntry> {
     let mut fields = line.split(|b| *b == b' ');
     let mountpoint = unescape(fields.nth(4)?);
     let mut tail = fields.skip_while(|f| *f != b"-").skip(1);
-    if tail.next()? != FS_TYPE.as_bytes() {
+    if !tail.next()?.starts_with(FS_TYPE.as_bytes()) {
         return None;
     }
     let source = String::from_utf8_lossy(&unescape(tail.next()?)).into_owned();
+    let source = source.strip_prefix(SOURCE_PREFIX)?.to_owned();
     let options = std::str::from_utf8(tail.next()?).ok()?;
     let uid = options.split(',').find_map(|o| o.strip_prefix("user_id="))?.parse().ok()?;
     Some(MountEntry { mountpoint: PathBuf::from(OsString::from_vec(mountpoint)), source, uid })
@@ -180,9 +185,9 @@ mod tests {
     use super::*;
 
     const TABLE: &[u8] = b"22 1 0:21 / /proc rw - proc proc rw\n\
-        90 25 0:55 / /mnt/my\\040bucket rw,nosuid shared:1 master:2 - fuse.cairnfs s3://b rw,user_id=1000,group_id=1000\n\
+        90 25 0:55 / /mnt/my\\040bucket rw,nosuid shared:1 master:2 - fuse.cairnfs cairnfs:s3://b rw,user_id=1000,group_id=1000\n\
         91 25 0:56 / /mnt/other rw - fuse.rclone r: rw,user_id=0,group_id=0\n\
-        92 25 0:57 / /srv/d rw - fuse.cairnfs file:///x\\134y rw,user_id=0,group_id=0,allow_other\n\
+        92 25 0:57 / /srv/d rw - fuse cairnfs:file:///x\\134y rw,user_id=0,group_id=0,allow_other\n\
         garbage\n";
 
     #[test]

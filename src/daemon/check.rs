@@ -12,5 +12,10 @@ pub(super) async fn check_and_probe(
     _layout: &Layout,
 ) -> anyhow::Result<Capabilities> {
     store.check_bucket().await?;
-    Ok(store.known_capabilities().unwrap_or(Capabilities { atomic_create: true, conditional_delete: true, atomic_copy: true, service_prefix: true }))
+    Ok(store.known_capabilities().unwrap_or(Capabilities {
+        atomic_create: true,
+        conditional_delete: true,
+        atomic_copy: true,
+        service_prefix: true,
+    }))
 }

@@ -72,8 +72,9 @@ impl MountHandler {
         }
     }
 
-    /// Returns what `cairnfs umount` left, if it ended the mount.
-    pub(super) fn ended_already(&self) -> Option<LeftOver> {
+    /// Returns what `cairnfs umount` left, if it ended the mount; waits for one that is under way.
+    pub(super) async fn settled(&self) -> Option<LeftOver> {
+        let _turn = self.unmounting.lock().await;
         *self.end.borrow()
     }
 }
@@ -100,7 +101,11 @@ impl ControlHandler for MountHandler {
             mounted_at: self.fixed.mounted_at.clone(),
             state_dir: self.fixed.state_dir.clone(),
             read_only: fs.read_only.map(str::to_owned),
-            store_state: StoreState { reachable: reach.reachable, since: reach.since.rfc3339(), error: reach.error },
+            store_state: StoreState {
+                reachable: reach.reachable,
+                since: reach.since.rfc3339(),
+                error: reach.error,
+            },
             drafts: DraftCounts {
                 draft: count(fs.open),
                 waiting: count(fs.saved),
@@ -115,13 +120,18 @@ impl ControlHandler for MountHandler {
             cache_memory: Usage { used: cache.memory_used, budget: Some(cache.memory_budget) },
             cache_disk: Usage { used: cache.disk_used, budget: Some(cache.disk_budget) },
             warnings,
-            events: fs.events.iter().map(|e| format!("{} {} {}: {}", e.at.rfc3339(), e.kind, e.path, e.detail)).collect(),
+            events: fs
+                .events
+                .iter()
+                .map(|e| format!("{} {} {}: {}", e.at.rfc3339(), e.kind, e.path, e.detail))
+                .collect(),
         }
     }
 
     async fn drain_and_unmount(&self, progress: ProgressSink) -> Result<DrainReport, ControlFailure> {
         let _turn = self.unmounting.lock().await;
-        if let Some(left) = self.ended_already() {
+        let ended = *self.end.borrow();
+        if let Some(left) = ended {
             return Ok(super::report(left));
         }
         let left = self.fs.drain(self.drain, &|left| progress.report(left, "publishing what waits")).await;
@@ -130,7 +140,9 @@ impl ControlHandler for MountHandler {
             let at = self.mounted.mountpoint().display();
             return Err(ControlFailure(match e.kind() {
                 std::io::ErrorKind::ResourceBusy => {
-                    format!("{at}: in use: close the programs that have files open there ('fuser -vm {at}' names them)")
+                    format!(
+                        "{at}: in use: close the programs that have files open there ('fuser -vm {at}' names them)"
+                    )
                 }
                 _ => format!("{at}: cannot be unmounted: {e}"),
             }));

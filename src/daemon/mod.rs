@@ -22,6 +22,7 @@ pub use store::open_store;
 use crate::cache::{Cache, CacheOptions};
 use crate::catalog::{Catalog, FileRow};
 use crate::config::{Settings, store_url};
+use crate::control::place::SOURCE_PREFIX;
 use crate::control::{ControlServer, DrainReport};
 use crate::drafts::staging::Staging;
 use crate::fs::{Filesystem, LeftOver, Options, Ownership, Parts};
@@ -85,7 +86,8 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
         tracing::warn!("{warning}");
     }
     let lock = StateLock::take(&settings.dirs.state)?;
-    clear_dead_mount(mountpoint).with_context(|| format!("{}: a dead mount is in the way", mountpoint.display()))?;
+    clear_dead_mount(mountpoint)
+        .with_context(|| format!("{}: a dead mount is in the way", mountpoint.display()))?;
     let target = settings.target()?;
     let layout = Arc::new(layout(settings)?);
     let catalog = Arc::new(Catalog::open(&catalog_path(&settings.dirs.state), &store_url(target))?);
@@ -113,11 +115,24 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
     if let Some(why) = fs.read_only() {
         tracing::warn!("nothing can be written: {why}");
     }
-    let mounted = Arc::new(mount(&fs, &invalidator, mountpoint, &mount_options(settings)?, &tokio::runtime::Handle::current())?);
+    let mounted = Arc::new(mount(
+        &fs,
+        &invalidator,
+        mountpoint,
+        &mount_options(settings)?,
+        &tokio::runtime::Handle::current(),
+    )?);
     fs.recover()?;
-    let handler = Arc::new(MountHandler::new(Arc::clone(&fs), store, Arc::clone(&mounted), Arc::clone(&cache), settings)?);
-    let control = ControlServer::start(&settings.dirs.runtime, mounted.mountpoint(), Arc::clone(&handler) as _)
-        .inspect_err(|_| drop(mounted.unmount(true)))?;
+    let handler = Arc::new(MountHandler::new(
+        Arc::clone(&fs),
+        store,
+        Arc::clone(&mounted),
+        Arc::clone(&cache),
+        settings,
+    )?);
+    let control =
+        ControlServer::start(&settings.dirs.runtime, mounted.mountpoint(), Arc::clone(&handler) as _)
+            .inspect_err(|_| drop(mounted.unmount(true)))?;
     Ok(Running { fs, cache, mounted, handler, control, _lock: lock })
 }
 
@@ -132,10 +147,10 @@ async fn serve(
         // `cairnfs umount` has drained and unmounted.
         left = running.handler.ended() => Ok(left),
         () = running.mounted.ended() => {
-            tracing::info!("unmounted from outside");
-            if let Some(left) = running.handler.ended_already() {
+            if let Some(left) = running.handler.settled().await {
                 return Ok(left);
             }
+            tracing::info!("unmounted from outside");
             Ok(drain(running, settings, notifier).await)
         }
         () = stop.cancelled() => {
@@ -156,8 +171,9 @@ const fn report(left: LeftOver) -> DrainReport {
 }
 
 fn layout(settings: &Settings) -> anyhow::Result<Layout> {
-    Layout::new(settings.domains.clone(), settings.layout.clone())
-        .map_err(|mistakes| anyhow::anyhow!(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+    Layout::new(settings.domains.clone(), settings.layout.clone()).map_err(|mistakes| {
+        anyhow::anyhow!(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })
 }
 
 fn catalog_path(state: &Path) -> PathBuf {
@@ -168,12 +184,18 @@ fn open_cache(settings: &Settings) -> anyhow::Result<Cache> {
     let mut options = CacheOptions::new(settings.dirs.cache.clone());
     options.memory_budget = settings.cache.memory;
     options.disk_budget = settings.cache.disk;
-    Cache::open(options).with_context(|| format!("{}: the cache cannot be used", settings.dirs.cache.display()))
+    Cache::open(options)
+        .with_context(|| format!("{}: the cache cannot be used", settings.dirs.cache.display()))
 }
 
 fn fs_options(s: &Settings) -> Options {
     Options {
-        ownership: Ownership { uid: s.mount.uid, gid: s.mount.gid, file_mode: s.mount.file_mode, dir_mode: s.mount.dir_mode },
+        ownership: Ownership {
+            uid: s.mount.uid,
+            gid: s.mount.gid,
+            file_mode: s.mount.file_mode,
+            dir_mode: s.mount.dir_mode,
+        },
         close_wait: s.write.close_wait,
         rename_wait: s.write.rename_wait,
         list_ttl: s.read.list_ttl,
@@ -189,7 +211,7 @@ fn mount_options(s: &Settings) -> anyhow::Result<MountOptions> {
     // Root may always let others in; others only where the admin allows it, and then say so themselves.
     let allow_other = s.mount.allow_other.unwrap_or_else(|| rustix::process::geteuid().is_root());
     Ok(MountOptions {
-        source: store_url(s.target()?),
+        source: format!("{SOURCE_PREFIX}{}", store_url(s.target()?)),
         allow_other,
         read_only: s.mount.read_only,
         deadline: s.read.deadline,

@@ -56,6 +56,8 @@ pub struct Known {
     /// The inode number of that object, which `fstat` shows to the writer (vim and others compare it with what `stat`
     /// said before the open).
     pub beside_ino: Option<Ino>,
+    /// It has taken over the inode of that object, for a writer that has no path to walk: nobody else may open it.
+    pub swapped: bool,
     /// Its entry is listed (a draft beside an object is, from its first change on).
     pub listed: bool,
     /// Where the first content comes from.
@@ -144,6 +146,7 @@ impl Known {
             scratch: false,
             beside: None,
             beside_ino: None,
+            swapped: false,
             listed: true,
             origin: Origin::Own,
             size: 0,

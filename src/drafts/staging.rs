@@ -116,7 +116,11 @@ impl Staging {
 
     /// Returns the bytes in all staging files, 0 where they cannot be counted.
     pub fn used(&self) -> u64 {
-        let sizes = self.list().unwrap_or_default().into_iter().filter_map(|id| std::fs::metadata(self.path(&id)).ok());
+        let sizes = self
+            .list()
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|id| std::fs::metadata(self.path(&id)).ok());
         sizes.map(|m| m.len()).sum()
     }
 

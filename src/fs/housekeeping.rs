@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Filesystem, FsResult, join, process};
-use crate::drafts::draft::Draft;
 use crate::catalog::Kind;
+use crate::drafts::draft::Draft;
 use crate::layout::scratch_is_for;
 use crate::types::{Clock, Ino, Timestamp};
 
@@ -104,9 +104,7 @@ impl Filesystem {
         let row = draft.state.lock().row;
         let Some(entry) = self.catalog.entry_by_row(row)? else { return Ok(false) };
         let siblings = self.catalog.children(entry.parent, 0, SCRATCH_SCAN)?;
-        Ok(siblings.iter().any(|s| {
-            s.kind == Kind::Scratch && scratch_is_for(&s.name, &entry.name)
-        }))
+        Ok(siblings.iter().any(|s| s.kind == Kind::Scratch && scratch_is_for(&s.name, &entry.name)))
     }
 
     /// Ends writing: no new drafts, pending deletes carried out, what waits published; for at most `patience`, telling

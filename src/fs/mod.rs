@@ -24,6 +24,7 @@ mod publish;
 mod recover;
 mod redirect;
 mod status;
+mod swap;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -45,7 +45,12 @@ pub(super) struct Adapter {
 
 impl Adapter {
     /// `end` hears `true` when the kernel has ended the connection.
-    pub(super) fn new(fs: Arc<Filesystem>, runtime: Handle, deadline: Duration, end: watch::Sender<bool>) -> Self {
+    pub(super) fn new(
+        fs: Arc<Filesystem>,
+        runtime: Handle,
+        deadline: Duration,
+        end: watch::Sender<bool>,
+    ) -> Self {
         Self { fs, runtime, deadline, end }
     }
 

@@ -7,15 +7,21 @@
 use std::ffi::OsStr;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use fuser::{INodeNo, Notifier};
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
-use crate::types::{Ino, Notices};
+use crate::types::{Ino, Notices, Told};
+
+/// The longest that anybody waits for the kernel to be told: it takes microseconds unless something holds the directory.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 struct Change {
     parent: Ino,
     name: String,
+    told: Option<oneshot::Sender<()>>,
 }
 
 /// Queues changes and sends them from a thread of its own.
@@ -44,6 +50,9 @@ impl Invalidator {
                 if let Err(e) = told {
                     tracing::debug!("the kernel was not told of {}: {e}", change.name);
                 }
+                if let Some(told) = change.told {
+                    let _ = told.send(()); // who asked may have given up waiting
+                }
             }
         })?;
         Ok(())
@@ -55,11 +64,26 @@ impl Invalidator {
     }
 }
 
-impl Notices for Invalidator {
-    fn entry_changed(&self, parent: Ino, name: &str) {
+impl Invalidator {
+    fn send(&self, change: Change) {
         if let Some(queue) = &*self.queue.lock() {
             // A receiver that is gone is a mount that is gone.
-            let _ = queue.send(Change { parent, name: name.to_owned() });
+            let _ = queue.send(change);
         }
+    }
+}
+
+impl Notices for Invalidator {
+    fn entry_changed(&self, parent: Ino, name: &str) {
+        self.send(Change { parent, name: name.to_owned(), told: None });
+    }
+
+    fn entry_changed_told(&self, parent: Ino, name: &str) -> Told {
+        let (told, wait) = oneshot::channel();
+        self.send(Change { parent, name: name.to_owned(), told: Some(told) });
+        Box::pin(async move {
+            // A sender that is gone is a mount that is gone; one that is stuck must not hold the caller.
+            let _ = tokio::time::timeout(LONGEST_WAIT, wait).await;
+        })
     }
 }

@@ -21,7 +21,10 @@ pub(super) struct TooMany;
 #[derive(Debug)]
 pub(super) struct Assembly {
     range: ByteRange,
+    /// The next byte to come.
     at: u64,
+    /// Everything below was taken.
+    taken: u64,
     room: Reservation,
     filling: Option<Filling>,
     done: Vec<Filled>,
@@ -38,7 +41,7 @@ struct Filling {
 impl Assembly {
     /// Begins with nothing of `range`. `room` is for all of it.
     pub(super) fn new(range: ByteRange, room: Reservation) -> Self {
-        Self { range, at: range.start, room, filling: None, done: Vec::new() }
+        Self { range, at: range.start, taken: range.start, room, filling: None, done: Vec::new() }
     }
 
     /// Returns what is still to come.
@@ -85,9 +88,9 @@ impl Assembly {
         Ok(())
     }
 
-    /// Throws everything away, to be collected again.
+    /// Throws away what was not taken, to be collected again.
     pub(super) fn restart(&mut self) {
-        self.at = self.range.start;
+        self.at = self.taken;
         self.filling = None;
         self.done.clear();
     }
@@ -97,9 +100,12 @@ impl Assembly {
         &self.done
     }
 
-    /// Returns the extents; all of the range, once [`Self::rest`] is empty.
-    pub(super) fn finish(self) -> Vec<Filled> {
-        self.done
+    /// Returns the extents that are full and were not taken before.
+    pub(super) fn take_filled(&mut self) -> impl Iterator<Item = Filled> {
+        if let Some(last) = self.done.last() {
+            self.taken = last.extent.range().end;
+        }
+        self.done.drain(..)
     }
 }
 
@@ -124,7 +130,7 @@ mod tests {
                 assembly.push(piece).unwrap();
             }
             assert!(assembly.rest().is_empty());
-            let done = assembly.finish();
+            let done: Vec<_> = assembly.take_filled().collect();
             let ranges: Vec<_> = done.iter().map(|f| f.extent.range()).collect();
             let cuts = [(range.start, BLOCK), (BLOCK, 2 * BLOCK), (2 * BLOCK, range.end)];
             assert_eq!(ranges, cuts.map(|(start, end)| ByteRange { start, end }));
@@ -150,6 +156,15 @@ mod tests {
         assembly.restart();
         assert_eq!(assembly.rest().start, 0);
         assembly.push(&[2; 10]).unwrap();
-        assert_eq!(assembly.finish()[0].extent.bytes, vec![2; 10]);
+        assert_eq!(assembly.take_filled().next().unwrap().extent.bytes, vec![2; 10]);
+    }
+
+    #[test]
+    fn restart_keeps_what_was_taken() {
+        let mut assembly = Assembly::new(ByteRange { start: 0, end: BLOCK + 10 }, room(2 * BLOCK));
+        assembly.push(&vec![1; to_usize(BLOCK) + 5]).unwrap();
+        assert_eq!(assembly.take_filled().count(), 1);
+        assembly.restart();
+        assert_eq!(assembly.rest(), ByteRange { start: BLOCK, end: BLOCK + 10 });
     }
 }

@@ -17,9 +17,17 @@ pub enum ReadError {
         /// The last thing that went wrong.
         reason: String,
     },
-    /// The store refuses this reader.
+    /// The store does not let these credentials read it.
     #[error("cannot read '{key}': {reason}")]
     Denied {
+        /// The object.
+        key: ObjectKey,
+        /// The store's words.
+        reason: String,
+    },
+    /// The store answers, and says that it never will give this.
+    #[error("cannot read '{key}': {reason}")]
+    Refused {
         /// The object.
         key: ObjectKey,
         /// The store's words.
@@ -33,7 +41,7 @@ pub enum ReadError {
         /// What did not fit.
         detail: String,
     },
-    /// A file on this host could not be written.
+    /// The host file system refused: a file that was to be written, or the directory of a `file://` store.
     #[error("{context}: {message}")]
     Io {
         /// What was being done.
@@ -49,13 +57,14 @@ impl ReadError {
     /// Words `error`, met while `key` was read.
     pub(super) fn from_store(key: &ObjectKey, error: StoreError) -> Self {
         let key = key.clone();
+        let reason = error.to_string();
         match error {
             StoreError::NotFound(_) | StoreError::VersionChanged(_) => Self::Stale(key),
             StoreError::Damaged { detail, .. } => Self::Damaged { key, detail },
-            StoreError::AccessDenied(_) | StoreError::NoCredentials => {
-                Self::Denied { key, reason: error.to_string() }
-            }
-            other => Self::Unavailable { key, reason: other.to_string() },
+            StoreError::AccessDenied(_) | StoreError::NoCredentials => Self::Denied { key, reason },
+            error if error.is_transient() => Self::Unavailable { key, reason },
+            StoreError::Io { context, message, errno } => Self::Io { context, message, errno },
+            _ => Self::Refused { key, reason },
         }
     }
 

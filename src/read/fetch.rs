@@ -10,6 +10,7 @@ use super::ObjectReader;
 use super::assembly::Assembly;
 use super::error::ReadError;
 use super::inflight::{Claim, Ended, Fetch, Inflight};
+use super::outage::Verdict;
 use super::transfer::Transfer;
 use crate::cache::{BLOCK, CachedObject, Reservation};
 use crate::types::ByteRange;
@@ -51,9 +52,11 @@ impl Target {
         &self,
         range: ByteRange,
         request: u64,
+        purpose: Purpose,
         admit: impl FnMut(ByteRange) -> Option<Admission>,
     ) -> Claim<Admission> {
-        self.inflight.claim(range, request, |hole| self.cached.missing(hole), admit)
+        let demanded = purpose == Purpose::Demand;
+        self.inflight.claim(range, request, demanded, |hole| self.cached.missing(hole), admit)
     }
 }
 
@@ -97,6 +100,12 @@ impl ObjectReader {
     ) -> Result<(), ReadError> {
         let Ending { target, fetch } = ending;
         let _slot = admission.slot;
+        let patience = match self.outage.verdict(std::time::Instant::now(), self.options.deadline) {
+            Verdict::Ask(patience) => patience,
+            Verdict::Down(reason) => {
+                return Err(ReadError::Unavailable { key: target.cached.version().key.clone(), reason });
+            }
+        };
         let room = match admission.room {
             Some(room) => room,
             None => target.cached.memory().reserve(Target::room_for(fetch.range)).await,
@@ -107,16 +116,25 @@ impl ObjectReader {
             store: &*self.store,
             version: target.cached.version(),
             sha256: target.cached.expected_sha256(),
-            patience: self.options.deadline,
+            patience,
         };
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
-        transfer.run(&mut assembly).await?;
+        let moved = transfer
+            .run(&mut assembly, |filled| {
+                // into the cache first: who has read a byte may rely on finding it there
+                target.cached.insert(filled.extent.clone(), filled.checksums, purpose == Purpose::Ahead);
+                fetch.deliver(filled.extent);
+            })
+            .await;
+        match &moved {
+            Err(ReadError::Unavailable { reason, .. }) => {
+                self.outage.begin(std::time::Instant::now(), reason.clone());
+            }
+            _ => self.outage.end(),
+        }
+        moved?;
         self.counters.bytes.fetch_add(fetch.range.len(), Ordering::Relaxed);
         self.pressure.sample(fetch.range.len(), began.elapsed());
-        for filled in assembly.finish() {
-            fetch.deliver(filled.extent.clone());
-            target.cached.insert(filled.extent, filled.checksums, purpose == Purpose::Ahead);
-        }
         if purpose == Purpose::Fill {
             target.cached.pass(fetch.range);
         }

@@ -41,6 +41,8 @@ pub(super) struct Fetch {
     changed: Notify,
     waiters: AtomicUsize,
     pub cancel: CancellationToken,
+    /// Whether it was begun for a reader who waits. What becomes of the others is no reader's answer.
+    pub demanded: bool,
 }
 
 #[derive(Debug, Default)]
@@ -51,13 +53,14 @@ struct State {
 }
 
 impl Fetch {
-    fn new(range: ByteRange) -> Self {
+    fn new(range: ByteRange, demanded: bool) -> Self {
         Self {
             range,
             state: Mutex::new(State::default()),
             changed: Notify::new(),
             waiters: AtomicUsize::new(0),
             cancel: CancellationToken::new(),
+            demanded,
         }
     }
 
@@ -145,6 +148,7 @@ impl Inflight {
         &self,
         range: ByteRange,
         request: u64,
+        demanded: bool,
         missing: impl Fn(ByteRange) -> Vec<ByteRange>,
         mut admit: impl FnMut(ByteRange) -> Option<A>,
     ) -> Claim<A> {
@@ -158,7 +162,7 @@ impl Inflight {
                         claim.refused_from = Some(piece.start);
                         return claim;
                     };
-                    let fetch = Arc::new(Fetch::new(piece));
+                    let fetch = Arc::new(Fetch::new(piece, demanded));
                     fetches.insert(piece.start, Arc::clone(&fetch));
                     claim.started.push((fetch, admission));
                 }
@@ -227,7 +231,7 @@ mod tests {
     }
 
     fn claim(table: &Inflight, wanted: ByteRange) -> Claim<()> {
-        table.claim(wanted, 100 * CHUNK, |hole| vec![hole], |_| Some(()))
+        table.claim(wanted, 100 * CHUNK, true, |hole| vec![hole], |_| Some(()))
     }
 
     fn ranges(claim: &Claim<()>) -> Vec<ByteRange> {
@@ -249,7 +253,7 @@ mod tests {
     fn claim_is_cut_into_requests_and_small_gaps_are_fetched_with_it() {
         let table = Inflight::default();
         let missing = |_| vec![range(0, 1), range(3, 4), range(20, 21)];
-        let claim = table.claim(range(0, 30), 2 * CHUNK, missing, |_| Some(()));
+        let claim = table.claim(range(0, 30), 2 * CHUNK, true, missing, |_| Some(()));
         assert_eq!(ranges(&claim), vec![range(0, 2), range(2, 4), range(20, 21)]);
     }
 
@@ -261,7 +265,7 @@ mod tests {
             left -= 1;
             (left >= 0).then_some(())
         };
-        let claim = table.claim(range(0, 4), 2 * CHUNK, |hole| vec![hole], admit);
+        let claim = table.claim(range(0, 4), 2 * CHUNK, true, |hole| vec![hole], admit);
         assert_eq!(ranges(&claim), vec![range(0, 2)]);
         assert_eq!(claim.refused_from, Some(2 * CHUNK));
     }

@@ -100,9 +100,9 @@ impl OpenObject {
     async fn fetch_until_here(&self, range: ByteRange, plan: FetchPlan) -> Result<Bytes, ReadError> {
         let mut first = true;
         loop {
-            let claim = self
-                .target
-                .claim(plan.demand, self.reader.options.request_max, |_| Some(Admission::default()));
+            let request = self.reader.options.request_max;
+            let claim =
+                self.target.claim(plan.demand, request, Purpose::Demand, |_| Some(Admission::default()));
             let mut fetches = claim.running;
             if !claim.started.is_empty() {
                 // what was to come ahead of this did not: from here on it is planned anew
@@ -132,8 +132,9 @@ impl OpenObject {
         for fetch in fetches.iter().filter(|f| f.range.start < range.end && range.start < f.range.end) {
             match fetch.wait(range).await {
                 Ok(parts) => came.extend(parts),
-                Err(Ended::Failed(e)) => failed = Some(e),
-                Err(Ended::Cancelled | Ended::Done) => {}
+                Err(Ended::Failed(e)) if fetch.demanded => failed = Some(e),
+                // asked for again, on this reader's own account
+                Err(_) => {}
             }
         }
         match self.target.cached.get(range, &came, touch) {

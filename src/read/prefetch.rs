@@ -12,7 +12,7 @@ use super::fetch::{Admission, Purpose, Target};
 use crate::cache::pieces;
 use crate::types::ByteRange;
 
-/// How long background filling waits for memory before it asks again.
+/// How long background filling waits for memory or for the disk before it asks again.
 const FILL_PAUSE: Duration = Duration::from_millis(10);
 
 /// The size of requests that fill an object in the background, in bytes: small enough not to hold memory for long.
@@ -28,7 +28,7 @@ impl ObjectReader {
         request: u64,
     ) -> Option<u64> {
         let memory = target.cached.memory();
-        let claim = target.claim(range, request, |piece| {
+        let claim = target.claim(range, request, Purpose::Ahead, |piece| {
             let slot = Arc::clone(&self.slots_ahead).try_acquire_owned().ok()?;
             let room = memory.try_reserve(Target::room_for(piece))?;
             Some(Admission { room: Some(room), slot: Some(slot) })
@@ -54,7 +54,7 @@ impl ObjectReader {
                 if target.handles.load(Ordering::Acquire) == 0 || !target.cached.can_be_kept() {
                     return;
                 }
-                if self.fill_piece(&target, piece, slot) {
+                if target.cached.disk_keeps_up() && self.fill_piece(&target, piece, slot) {
                     break;
                 }
                 drop(target);
@@ -73,7 +73,7 @@ impl ObjectReader {
         let memory = target.cached.memory();
         // all transfers of this piece together stand in one slot, which the first one carries: it is nearly always alone
         let mut slot = Some(slot);
-        let claim = target.claim(piece, FILL_REQUEST, |part| {
+        let claim = target.claim(piece, FILL_REQUEST, Purpose::Fill, |part| {
             let room = memory.try_reserve(Target::room_for(part))?;
             Some(Admission { room: Some(room), slot: slot.take() })
         });

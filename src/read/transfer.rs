@@ -3,7 +3,8 @@
 //!
 //! # Invariants
 //! * Every request names the version (If-Match), and since some servers ignore that, every answer is held against it.
-//! * Bytes are handed on only when all of the range has arrived and the store's own check has passed.
+//! * A whole object is handed on only when all of it has come and has passed the store's own check, and that of its
+//!   SHA-256 where it is small. Stores give no checksum for a part of an object: parts are handed on as they come.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout};
 
-use super::assembly::Assembly;
+use super::assembly::{Assembly, Filled};
 use super::error::ReadError;
 use crate::cache::{BLOCK, Version};
 use crate::store::{ObjectBody, ObjectStore, StoreError};
@@ -36,25 +37,32 @@ pub(super) struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    /// Fills `assembly`.
+    /// Fills `assembly`, handing its extents to `sink` as soon as they may be used.
     ///
     /// # Errors
     /// [`ReadError`] when asking again does not help or the patience is at an end.
-    pub(super) async fn run(&self, assembly: &mut Assembly) -> Result<(), ReadError> {
+    pub(super) async fn run(
+        &self,
+        assembly: &mut Assembly,
+        mut sink: impl FnMut(Filled),
+    ) -> Result<(), ReadError> {
         let mut delays = delays();
         let mut progress = Instant::now();
         let mut damaged = 0;
         loop {
             let before = assembly.rest().start;
-            let error = match self.attempt(assembly).await {
+            let error = match self.attempt(assembly, &mut sink).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             if matches!(error, StoreError::Damaged { .. }) {
-                // which of the bytes are wrong is not known
+                // which of the bytes are wrong is not known; none of them was handed on
                 assembly.restart();
                 damaged += 1;
                 tracing::warn!("{error}; fetched again");
+            } else if assembly.rest().is_empty() {
+                // all bytes, but not the store's word for them
+                assembly.restart();
             }
             if assembly.rest().start > before {
                 progress = Instant::now();
@@ -70,18 +78,27 @@ impl Transfer<'_> {
         }
     }
 
-    async fn attempt(&self, assembly: &mut Assembly) -> Result<(), StoreError> {
+    async fn attempt(
+        &self,
+        assembly: &mut Assembly,
+        sink: &mut impl FnMut(Filled),
+    ) -> Result<(), StoreError> {
         let key = &self.version.key;
         let rest = assembly.rest();
+        let whole = rest.start == 0 && rest.end == self.version.size;
         // long enough for a slow store, short enough to try another connection before the patience ends
         let stall = self.patience / 3;
         let stalled = |_| StoreError::Unavailable(format!("no byte for {} s", stall.as_secs()));
-        let request = self.store.get(key, Some(rest), Some(&self.version.etag));
+        // asked for without a range, the whole comes with the store's checksum
+        let request = self.store.get(key, (!whole).then_some(rest), Some(&self.version.etag));
         let mut body = timeout(stall, request).await.map_err(stalled)??;
         self.check(&body, assembly)?;
         while let Some(piece) = timeout(stall, body.stream.next()).await.map_err(stalled)? {
             if assembly.push(&piece?).is_err() {
                 return Err(self.damaged(format!("more than the {} bytes asked for", rest.len())));
+            }
+            if !whole {
+                assembly.take_filled().for_each(&mut *sink);
             }
         }
         let missing = assembly.rest().len();
@@ -89,7 +106,9 @@ impl Transfer<'_> {
             // no wrong byte, just an early end: what came is good, the next attempt asks for the rest
             return Err(StoreError::Unavailable(format!("the transfer ended {missing} bytes early")));
         }
-        self.check_digest(assembly)
+        self.check_digest(assembly)?;
+        assembly.take_filled().for_each(sink);
+        Ok(())
     }
 
     /// Holds the head of an answer against what was asked for.

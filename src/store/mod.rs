@@ -15,8 +15,8 @@ mod dir;
 mod error;
 mod fields;
 pub mod retry;
-mod watched;
 mod s3;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,8 +27,8 @@ use futures_util::stream::BoxStream;
 
 pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
-pub use watched::{Reachability, Watched};
 pub use s3::{Multipart, S3Keys, S3Settings, S3Store, S3Timeouts, Secret};
+pub use watched::{Reachability, Watched};
 
 use crate::types::{ByteRange, DraftId, ETag, ObjectKey, Sha256Hex, Timestamp};
 

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{
-    Capabilities, ListPage, ObjectBody, ObjectInfo, ObjectMeta, ObjectStore, StoreError, StoreResult, UploadBody,
+    Capabilities, ListPage, ObjectBody, ObjectInfo, ObjectMeta, ObjectStore, StoreError, StoreResult,
+    UploadBody,
 };
 use crate::types::{ByteRange, Clock, ETag, ObjectKey, Timestamp};
 
@@ -73,7 +74,12 @@ impl ObjectStore for Watched {
         self.note(self.inner.head(key).await)
     }
 
-    async fn get(&self, key: &ObjectKey, range: Option<ByteRange>, if_match: Option<&ETag>) -> StoreResult<ObjectBody> {
+    async fn get(
+        &self,
+        key: &ObjectKey,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<ObjectBody> {
         self.note(self.inner.get(key, range, if_match).await)
     }
 
@@ -81,7 +87,13 @@ impl ObjectStore for Watched {
         self.note(self.inner.create(key, body, meta).await)
     }
 
-    async fn copy(&self, from: &ObjectKey, version: &ETag, to: &ObjectKey, meta: &ObjectMeta) -> StoreResult<ObjectInfo> {
+    async fn copy(
+        &self,
+        from: &ObjectKey,
+        version: &ETag,
+        to: &ObjectKey,
+        meta: &ObjectMeta,
+    ) -> StoreResult<ObjectInfo> {
         self.note(self.inner.copy(from, version, to, meta).await)
     }
 
@@ -89,7 +101,13 @@ impl ObjectStore for Watched {
         self.note(self.inner.delete(key, version).await)
     }
 
-    async fn list(&self, prefix: &str, delimiter: bool, next: Option<&str>, limit: Option<u32>) -> StoreResult<ListPage> {
+    async fn list(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+        next: Option<&str>,
+        limit: Option<u32>,
+    ) -> StoreResult<ListPage> {
         self.note(self.inner.list(prefix, delimiter, next, limit).await)
     }
 

@@ -17,5 +17,5 @@ pub use etag::ETag;
 pub use ids::{DraftId, Ino, ProcessId};
 pub use key::{KeyError, MAX_KEY_BYTES, ObjectKey};
 pub use name::{FileName, MAX_SEGMENT_BYTES, NameError};
-pub use notices::{NoNotices, Notices};
+pub use notices::{NoNotices, Notices, Told};
 pub use range::ByteRange;

@@ -1,5 +1,8 @@
 //! Telling the kernel that what it remembers is no longer true.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use super::Ino;
 
 /// Receives word of names that changed without the kernel having asked for it.
@@ -9,7 +12,14 @@ use super::Ino;
 pub trait Notices: Send + Sync + 'static {
     /// `name` in the directory `parent` appeared, vanished, or means something else now.
     fn entry_changed(&self, parent: Ino, name: &str);
+
+    /// As [`Notices::entry_changed`]; the future ends when the kernel has been told. Must not be awaited by a request that
+    /// holds the directory's lock in the kernel (create, rename, unlink, …).
+    fn entry_changed_told(&self, parent: Ino, name: &str) -> Told;
 }
+
+/// Ends when the kernel has been told.
+pub type Told = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Tells nobody: for tests and for work without a mount.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,4 +27,8 @@ pub struct NoNotices;
 
 impl Notices for NoNotices {
     fn entry_changed(&self, _: Ino, _: &str) {}
+
+    fn entry_changed_told(&self, _: Ino, _: &str) -> Told {
+        Box::pin(std::future::ready(()))
+    }
 }

@@ -78,13 +78,7 @@ pub struct Setup {
 impl Setup {
     /// A mount of an empty bucket with the settings of tests.
     pub fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            config: CONFIG.to_owned(),
-            objects: Vec::new(),
-            state: None,
-            prepare: Box::new(|_| {}),
-        }
+        Self { kind, config: CONFIG.to_owned(), objects: Vec::new(), state: None, prepare: Box::new(|_| {}) }
     }
 
     /// Takes this TOML in place of the usual.
@@ -375,8 +369,9 @@ impl TestMount {
     #[track_caller]
     pub fn status(&self) -> Value {
         let out = self.cli(&["status", "--json", self.path("").to_str().unwrap()]);
-        serde_json::from_slice(&out.stdout)
-            .unwrap_or_else(|e| panic!("{e}: {}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr)))
+        serde_json::from_slice(&out.stdout).unwrap_or_else(|e| {
+            panic!("{e}: {}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+        })
     }
 
     /// Returns how many drafts `status` counts as `state`.
@@ -441,8 +436,7 @@ impl TestMount {
     pub fn start(&mut self) {
         assert!(self.daemon.is_none(), "it is mounted");
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name =
-            format!("cairnfs-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let name = format!("cairnfs-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         self.daemon = Some(self.spawn(Some(&format!("@{name}"))));

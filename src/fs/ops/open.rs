@@ -60,7 +60,7 @@ impl Filesystem {
         }
         match self.local(ino)? {
             Some(draft) => self.open_draft(caller, &entry, draft, mode).await,
-            None if mode.write => self.redirect_to_draft(caller, &entry, mode),
+            None if mode.write => self.redirect_to_draft(caller, &entry, mode).await,
             None => self.open_object(&entry).await,
         }
     }
@@ -77,6 +77,10 @@ impl Filesystem {
         let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
         let object = self.reader.open(Version { key, etag, size: entry.size }, sha256);
         let handle = Handle::Object { object, _open: self.opens.open(entry.row) };
+        // Counted first, looked at again second: a swap (fs/swap.rs) does it the other way round, so one sees the other.
+        if self.catalog.entry(entry.ino)?.is_none_or(|now| now.row != entry.row) {
+            return Err(FsError::Stale);
+        }
         Ok(Opened { fh: self.handles.add(handle), immutable: true })
     }
 
@@ -88,12 +92,16 @@ impl Filesystem {
         mode: Mode,
     ) -> FsResult<Opened> {
         self.redirects.arrived(caller.tid, draft.ino);
+        if self.swapped_for_another(&draft, caller) {
+            // A reader walks the path again and finds the object; a writer got here without a path.
+            return Err(if mode.write { FsError::InUse } else { FsError::Stale });
+        }
         if mode.write {
             if draft.state.lock().publishing {
                 drop(draft.busy.lock().await); // what is on its way ends first
             }
             if draft.state.lock().published {
-                return self.redirect_to_draft(caller, entry, mode);
+                return self.redirect_to_draft(caller, entry, mode).await;
             }
             if mode.truncate && self.belongs_to_another(&draft, caller) {
                 return self.redirect_beside_draft(caller, entry);
@@ -134,7 +142,7 @@ impl Filesystem {
     }
 
     /// Makes (or finds) the caller's draft beside an object, and sends its thread there.
-    fn redirect_to_draft(&self, caller: Caller, entry: &Entry, mode: Mode) -> FsResult<Opened> {
+    async fn redirect_to_draft(&self, caller: Caller, entry: &Entry, mode: Mode) -> FsResult<Opened> {
         if entry.shown != Shown::Listed {
             return Err(FsError::Stale);
         }
@@ -143,9 +151,7 @@ impl Filesystem {
         if let Second::NotFollowed(draft) =
             self.redirects.take_unfollowed(caller.tid, entry.parent, &entry.name)
         {
-            self.drop_unused(draft);
-            tracing::info!("{path}: opened for writing without its name: refused as in use");
-            return Err(FsError::InUse);
+            return self.swap_node(caller, entry, draft, mode).await;
         }
         match self.layout.place_file(&path) {
             FilePlacement::Document { .. } => {}

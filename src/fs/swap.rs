@@ -1,0 +1,90 @@
+//! The node swap: how a writer that has no path (Samba, `/proc/self/fd`) gets a draft instead of the object.
+//!
+//! Such an open cannot be sent to walk the path again: it comes back at once with the same inode, which is how it is
+//! recognised. So the inode changes its meaning under the opener: it becomes the draft's, and the object moves to an
+//! inode of its own. Nobody else may hold the inode at that moment, or two contents would share its pages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ops::{Mode, Opened};
+use super::{Caller, Filesystem, FsError, FsResult, process_of};
+use crate::catalog::Entry;
+use crate::drafts::draft::{Draft, Known};
+use crate::types::Ino;
+
+/// How long the opener waits for others to close the object. A close is told asynchronously, so "just closed" needs a
+/// moment; a Windows user waits no longer than this for "file in use".
+const PATIENCE: Duration = Duration::from_millis(300);
+
+impl Filesystem {
+    /// Gives the inode of the object `entry` to the unused draft `draft` that was made beside it, and opens it.
+    ///
+    /// # Errors
+    /// [`FsError::InUse`] where somebody keeps the object open.
+    pub(super) async fn swap_node(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        draft: Ino,
+        mode: Mode,
+    ) -> FsResult<Opened> {
+        let free = tokio::time::timeout(PATIENCE, self.opens.closed(entry.row)).await.is_ok();
+        let swapped = if free { self.exchange(entry, draft)? } else { None };
+        let Some(draft) = swapped else {
+            self.drop_unused(draft);
+            let path = self.path_of(entry.parent, &entry.name);
+            tracing::info!("{path}: opened for writing without its name while somebody has it open: in use");
+            return Err(FsError::InUse);
+        };
+        self.notices.entry_changed_told(entry.parent, &entry.name).await;
+        let opened = self.attach(&draft, caller, mode);
+        if mode.truncate {
+            self.truncate_local(&draft, 0).await?;
+        }
+        Ok(opened)
+    }
+
+    /// Exchanges the inode numbers. Returns the draft under its new number, or `None` where somebody opened the object in
+    /// the last moment, or the draft is in use after all.
+    fn exchange(&self, entry: &Entry, draft: Ino) -> FsResult<Option<Arc<Draft>>> {
+        let _names = self.namespace.lock();
+        let Some(old) = self.local(draft)? else { return Ok(None) };
+        let row = {
+            let known = old.state.lock();
+            if known.handles > 0 || known.changed || known.swapped {
+                return Ok(None);
+            }
+            known.row
+        };
+        self.catalog.swap_inos(entry.row, row)?;
+        if self.opens.is_open(entry.row) {
+            self.catalog.swap_inos(entry.row, row)?;
+            return Ok(None);
+        }
+        let file = old.file.try_clone()?;
+        let known = {
+            let mut state = old.state.lock();
+            let stays = Known::new(state.id.clone(), row, state.maker, state.made_at);
+            let mut known = std::mem::replace(&mut *state, stays);
+            state.set_aside = true; // the old number is nobody's any more
+            known.swapped = true;
+            known.beside_ino = None;
+            known
+        };
+        let new = Arc::new(Draft::new(entry.ino, file, known));
+        let mut locals = self.locals.lock();
+        locals.remove(&draft);
+        locals.insert(entry.ino, Arc::clone(&new));
+        Ok(Some(new))
+    }
+
+    /// Returns whether a draft has taken over its inode for another process than the caller's.
+    pub(super) fn swapped_for_another(&self, draft: &Draft, caller: Caller) -> bool {
+        let (swapped, maker) = {
+            let known = draft.state.lock();
+            (known.swapped && !known.published, known.maker)
+        };
+        swapped && maker != process_of(caller)
+    }
+}

@@ -1,0 +1,206 @@
+//! What reading asks the store for, and what it does not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails may panic"
+)]
+
+mod read_support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairnfs::cache::CHUNK;
+use cairnfs::read::plan::FIRST;
+use cairnfs::read::{OpenObject, ReadOptions};
+use read_support::{Lab, content, eventually, sha256};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * 1024;
+
+async fn read_all(object: &OpenObject, size: usize) {
+    for offset in (0..size).step_by(128 * KIB) {
+        let bytes = object.read(offset as u64, 128 * KIB).await.unwrap();
+        assert_eq!(bytes.len(), (size - offset).min(128 * KIB));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_readers_of_one_chunk_cause_one_request() {
+    let lab = Lab::new();
+    let version = lab.store.put("a", &content(1, 100 * KIB));
+    let gate = lab.store.close_gate();
+    let readers: Vec<_> = (0..10)
+        .map(|_| {
+            let object = lab.reader.open(version.clone(), None);
+            tokio::spawn(async move { object.read(0, 4096).await.unwrap() })
+        })
+        .collect();
+    eventually("the first request", || lab.store.request_count() > 0).await;
+    // more permits than readers: a second request would go through, and be counted
+    gate.add_permits(100);
+    for reader in readers {
+        assert!(reader.await.unwrap() == content(1, 100 * KIB)[..4096]);
+    }
+    assert_eq!(lab.store.request_count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_readers_of_one_cold_file_cause_one_download() {
+    let lab = Lab::new();
+    let size = 24 * MIB + 5;
+    let version = lab.store.put("a", &content(2, size));
+    lab.store.set_delay(Duration::from_millis(5));
+    let readers: Vec<_> = (0..10)
+        .map(|_| {
+            let object = lab.reader.open(version.clone(), None);
+            tokio::spawn(async move { read_all(&object, size).await })
+        })
+        .collect();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    assert_eq!(lab.store.sent_bytes(), size as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_object_takes_one_request_however_it_is_read() {
+    let lab = Lab::new();
+    for (name, size, first) in
+        [("a", 100 * KIB, 4096), ("b", FIRST as usize, 512), ("c", 900 * KIB, 128 * KIB)]
+    {
+        let before = lab.store.request_count();
+        let bytes = content(3, size);
+        let object = lab.reader.open(lab.store.put(name, &bytes), Some(sha256(&bytes)));
+        object.read(0, first).await.unwrap();
+        read_all(&object, size).await;
+        assert_eq!(lab.store.request_count() - before, 1, "{size} bytes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_small_read_of_a_large_object_fetches_128_kib() {
+    let lab = Lab::new();
+    let object = lab.reader.open(lab.store.put("a", &content(4, 50 * MIB)), None);
+    object.read(0, 4096).await.unwrap();
+    assert_eq!(lab.store.sent_bytes(), 128 * 1024);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scattered_small_reads_fetch_at_most_128_kib_each() {
+    let lab = Lab::new();
+    let size = 256 * MIB;
+    let object = lab.reader.open(lab.store.put("a", &content(5, size)), None);
+    for i in 1..=30_usize {
+        let before = lab.store.sent_bytes();
+        // far apart, and every other one across the border of two chunks
+        let offset = (i * 37 % 61) * 4 * MIB + (i % 2) * (CHUNK as usize - 2048);
+        object.read(offset as u64, 4096).await.unwrap();
+        assert!(lab.store.sent_bytes() - before <= 128 * 1024);
+    }
+    assert_eq!(lab.store.request_count(), 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sequential_read_fetches_every_byte_once_in_large_requests() {
+    let lab = Lab::new();
+    let size = 128 * MIB;
+    let object = lab.reader.open(lab.store.put("a", &content(6, size)), None);
+    read_all(&object, size).await;
+    assert_eq!(lab.store.sent_bytes(), size as u64);
+    // mostly 8 MiB, after a start with small ones
+    assert!(lab.store.request_count() <= 40, "{} requests", lab.store.request_count());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sequential_reader_of_a_distant_store_does_not_wait_for_each_request() {
+    let lab = Lab::new();
+    let size = 64 * MIB;
+    let object = lab.reader.open(lab.store.put("a", &content(7, size)), None);
+    // generous, so that a busy machine does not decide: what is compared are waits, of which serial fetching has as
+    // many as there are requests
+    let delay = Duration::from_millis(300);
+    lab.store.set_delay(delay);
+    let began = std::time::Instant::now();
+    read_all(&object, size).await;
+    let waits = began.elapsed().as_secs_f64() / delay.as_secs_f64();
+    assert!(
+        waits < 0.7 * lab.store.request_count() as f64,
+        "{waits} waits, {} requests",
+        lab.store.request_count()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_reader_that_stays_gets_the_object_in_the_background() {
+    let lab = Lab::new();
+    let size = 64 * MIB;
+    let object = lab.reader.open(lab.store.put("a", &content(8, size)), None);
+    let mut reads = 0_usize;
+    while object.cached_bytes() < size as u64 {
+        let offset = (reads * 7_919 % 16_384) * 4096;
+        object.read(offset as u64, 4096).await.unwrap();
+        reads += 1;
+        assert!(reads < 1_000_000);
+    }
+    // at most what scattered reads and the background fetched at the same moment
+    assert!(lab.store.sent_bytes() < 2 * size as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_reader_without_a_disk_cache_gets_no_background_fetch() {
+    let lab = Lab::with(|o| o.disk_budget = 0, ReadOptions::default());
+    let object = lab.reader.open(lab.store.put("a", &content(9, 64 * MIB)), None);
+    for i in 0..200_usize {
+        object.read(((i * 7_919 % 16_384) * 4096) as u64, 4096).await.unwrap();
+    }
+    assert!(lab.store.requests().iter().all(|r| r.len() <= 2 * CHUNK));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn last_close_gives_up_what_was_fetched_ahead() {
+    let lab = Lab::new();
+    let size = 64 * MIB;
+    let version = lab.store.put("a", &content(10, size));
+    let object = lab.reader.open(version.clone(), None);
+    read_all(&object, 4 * MIB).await;
+    let gate = lab.store.close_gate();
+    let before = lab.store.request_count();
+    // read on until something ahead is asked for and stands before the gate
+    let mut offset = 4 * MIB;
+    while lab.store.request_count() == before {
+        let Ok(read) =
+            tokio::time::timeout(Duration::from_secs(5), object.read(offset as u64, 128 * KIB)).await
+        else {
+            break;
+        };
+        read.unwrap();
+        offset += 128 * KIB;
+        tokio::task::yield_now().await;
+    }
+    assert!(lab.store.request_count() > before);
+    eventually("the transfers before the gate", || Arc::strong_count(&gate) > 2).await;
+    drop(object);
+    // each transfer that waits holds the gate; the store and this test hold it too
+    eventually("the end of the transfers", || Arc::strong_count(&gate) == 2).await;
+    assert_eq!(gate.available_permits(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_store_is_asked_in_small_requests() {
+    let deadline = Duration::from_secs(30);
+    let lab = Lab::with(|_| {}, ReadOptions { deadline, ..ReadOptions::default() });
+    let size = 12 * MIB;
+    let object = lab.reader.open(lab.store.put("a", &content(11, size)), None);
+    // 1 MiB in two seconds at first: half a megabyte a second
+    lab.store.set_delay(Duration::from_secs(2));
+    object.read(0, 128 * KIB).await.unwrap();
+    lab.store.set_delay(Duration::ZERO);
+    for offset in (MIB..2 * MIB).step_by(128 * KIB) {
+        object.read(offset as u64, 128 * KIB).await.unwrap();
+    }
+    assert!(lab.store.requests().iter().all(|r| r.len() <= 2 * MIB as u64), "{:?}", lab.store.requests());
+}
