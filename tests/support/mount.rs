@@ -22,12 +22,13 @@ use sha2::{Digest, Sha256};
 
 use super::actor::Actor;
 use super::s3server::{ACCESS_KEY, S3Server, SECRET_KEY};
+use super::seaweed::seaweed;
 
 /// No wait in a test takes longer: what has not happened by then does not happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The bucket of every test.
-const BUCKET: &str = "test";
+pub const BUCKET: &str = "test";
 /// What is cairnfs's own in a bucket.
 const SERVICE: &str = ".cairnfs/";
 /// What runs unless a test says otherwise: a floor that leaves room on small disks.
@@ -64,6 +65,8 @@ pub enum Kind {
     Dir,
     /// `s3://` on the in-process server.
     S3,
+    /// `s3://` on the SeaweedFS that the tests of a program share. It cannot be looked into from behind.
+    Seaweed,
 }
 
 /// A mount to be.
@@ -78,13 +81,7 @@ pub struct Setup {
 impl Setup {
     /// A mount of an empty bucket with the settings of tests.
     pub fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            config: CONFIG.to_owned(),
-            objects: Vec::new(),
-            state: None,
-            prepare: Box::new(|_| {}),
-        }
+        Self { kind, config: CONFIG.to_owned(), objects: Vec::new(), state: None, prepare: Box::new(|_| {}) }
     }
 
     /// Takes this TOML in place of the usual.
@@ -152,16 +149,19 @@ impl Setup {
             fs::create_dir(home.path().join(dir)).unwrap();
         }
         fs::write(home.path().join("config.toml"), &self.config).unwrap();
-        let server = match self.kind {
-            Kind::Dir => None,
+        let (mut server, mut endpoint) = (None, None);
+        match self.kind {
+            Kind::Dir => {}
             Kind::S3 => {
-                let server = S3Server::start();
-                (self.prepare)(&server);
-                Some(Arc::new(server))
+                let own = S3Server::start();
+                (self.prepare)(&own);
+                endpoint = Some(own.endpoint());
+                server = Some(Arc::new(own));
             }
-        };
+            Kind::Seaweed => endpoint = Some(seaweed().endpoint().to_owned()),
+        }
         let state = self.state.unwrap_or_else(|| home.path().join("state"));
-        let mount = TestMount { home, runtime, state, server, daemon: None, may_err: false };
+        let mount = TestMount { home, runtime, state, server, endpoint, daemon: None, may_err: false };
         for (key, data) in &self.objects {
             mount.put_object(key, data);
         }
@@ -175,6 +175,8 @@ pub struct TestMount {
     runtime: tempfile::TempDir,
     state: PathBuf,
     server: Option<Arc<S3Server>>,
+    /// `None` for `file://`.
+    endpoint: Option<String>,
     daemon: Option<Child>,
     may_err: bool,
 }
@@ -260,6 +262,7 @@ impl TestMount {
     }
 
     fn store_file(&self, key: &str) -> PathBuf {
+        assert!(self.endpoint.is_none(), "only a store of our own can be looked into");
         self.home.path().join("store").join(key)
     }
 
@@ -282,7 +285,7 @@ impl TestMount {
         if let Some(server) = &self.server {
             return server.objects(BUCKET).into_iter().map(|(key, data)| (key, data.to_vec())).collect();
         }
-        let root = self.home.path().join("store");
+        let root = self.store_file("");
         let mut found = BTreeMap::new();
         let mut dirs = vec![root.clone()];
         while let Some(dir) = dirs.pop() {
@@ -375,8 +378,9 @@ impl TestMount {
     #[track_caller]
     pub fn status(&self) -> Value {
         let out = self.cli(&["status", "--json", self.path("").to_str().unwrap()]);
-        serde_json::from_slice(&out.stdout)
-            .unwrap_or_else(|e| panic!("{e}: {}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr)))
+        serde_json::from_slice(&out.stdout).unwrap_or_else(|e| {
+            panic!("{e}: {}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+        })
     }
 
     /// Returns how many drafts `status` counts as `state`.
@@ -397,17 +401,20 @@ impl TestMount {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cairnfs"));
         command.env_clear().envs(["PATH", "LANG"].iter().filter_map(|n| Some((n, std::env::var_os(n)?))));
         command.env("HOME", self.home.path()).env("RUNTIME_DIRECTORY", self.runtime.path());
-        if let Some(server) = &self.server {
-            command.env("S3_ENDPOINT_URL", server.endpoint());
-            command.env("S3_ACCESS_KEY", ACCESS_KEY).env("S3_SECRET_KEY", SECRET_KEY);
-        }
+        command.envs(self.store_environment());
         command.stdin(Stdio::null());
         command
     }
 
+    /// Returns the variables that name the server and its keys; none for `file://`.
+    pub fn store_environment(&self) -> Vec<(&'static str, &str)> {
+        let Some(endpoint) = &self.endpoint else { return Vec::new() };
+        vec![("S3_ENDPOINT_URL", endpoint), ("S3_ACCESS_KEY", ACCESS_KEY), ("S3_SECRET_KEY", SECRET_KEY)]
+    }
+
     /// Returns the STORE argument.
     pub fn url(&self) -> String {
-        match &self.server {
+        match &self.endpoint {
             None => format!("file://{}", self.home.path().join("store").display()),
             Some(_) => format!("s3://{BUCKET}"),
         }
@@ -441,8 +448,7 @@ impl TestMount {
     pub fn start(&mut self) {
         assert!(self.daemon.is_none(), "it is mounted");
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name =
-            format!("cairnfs-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let name = format!("cairnfs-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         self.daemon = Some(self.spawn(Some(&format!("@{name}"))));
