@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::daemon::Unusable;
 use crate::store::StoreError;
 
 use super::refused::Refused;
@@ -48,6 +49,9 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
 fn code_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(refused) = cause.downcast_ref::<Refused>() {
         return Some(refused.code());
+    }
+    if let Some(unusable) = cause.downcast_ref::<Unusable>() {
+        return Some(unusable.failure.exit_code());
     }
     if cause.is::<ConfigError>() {
         return Some(USAGE);

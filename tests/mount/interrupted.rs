@@ -24,7 +24,9 @@ fn s3_9_killed_writer_publishes_nothing(kind: Kind) {
     for (n, signal) in signals.into_iter().enumerate() {
         let mut writer = mount.actor();
         writer.run("signal.signal(signal.SIGPIPE, signal.SIG_DFL); import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))");
-        writer.run(&format!("fd = os.open(p('documents/{n}.pdf'), WRITE_NEW); write_all(fd, content({n}, 300_000))"));
+        writer.run(&format!(
+            "fd = os.open(p('documents/{n}.pdf'), WRITE_NEW); write_all(fd, content({n}, 300_000))"
+        ));
         assert!(mount.exists(&format!("documents/{n}.pdf")));
         writer.die_of(signal);
         let wanted = n as u64 + 1;
@@ -189,10 +191,10 @@ fn s3_9_scratch_file_of_a_killed_writer_stays() {
     let mut writer = mount.actor();
     writer.run("fd = os.open(p('documents/a.pdf.part'), WRITE_NEW); write_all(fd, b'half')");
     writer.die_of(Signal::KILL);
-    sh("cat \"$2\" >> \"$1.part\"; mv \"$1.part\" \"$1\"", &[
-        &mount.path("documents/a.pdf"),
-        &mount.host_file("rest", b" and half"),
-    ]);
+    sh(
+        "cat \"$2\" >> \"$1.part\"; mv \"$1.part\" \"$1\"",
+        &[&mount.path("documents/a.pdf"), &mount.host_file("rest", b" and half")],
+    );
     mount.expect_objects(&[("documents/a.pdf", b"half and half")]);
     mount.stop();
 }

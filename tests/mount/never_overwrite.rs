@@ -58,11 +58,7 @@ const OPENS: &[(&str, &str, &str)] = &[
         "fd = os.open(f, os.O_RDWR); m = mmap.mmap(fd, len(old)); m[500:510] = b'0123456789'; m.close(); os.close(fd)",
         "old[:500] + b'0123456789' + old[510:]",
     ),
-    (
-        "O_SYNC",
-        "write(f, content(2, 9000), os.O_WRONLY | os.O_SYNC | os.O_TRUNC)",
-        "content(2, 9000)",
-    ),
+    ("O_SYNC", "write(f, content(2, 9000), os.O_WRONLY | os.O_SYNC | os.O_TRUNC)", "content(2, 9000)"),
     (
         "O_NOFOLLOW and O_NONBLOCK",
         "write(f, content(2, 9000), os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_TRUNC)",
@@ -108,7 +104,11 @@ fn s3_3_object_opened_for_writing_keeps_bytes_size_mtime_and_inode(kind: Kind) {
         let alternative = mount.alternatives(&key).remove(0);
         writer.run(&format!("made = read(p('{alternative}'))"));
         assert_eq!(writer.run(&format!("made == {wanted}")), true, "'{name}' made other bytes");
-        assert_eq!(writer.run("sha(made)"), crate::support::mount::sha(&mount.object(&alternative)), "'{name}'");
+        assert_eq!(
+            writer.run("sha(made)"),
+            crate::support::mount::sha(&mount.object(&alternative)),
+            "'{name}'"
+        );
     }
     assert_eq!(mount.keys().len(), 2 * OPENS.len());
     writer.leave();
@@ -164,7 +164,10 @@ fn s3_3_second_open_by_the_same_process_reaches_its_draft(kind: Kind) {
     writer.run("f = p('documents/a.pdf'); a = os.open(f, os.O_WRONLY | os.O_TRUNC); write_all(a, b'first ')");
     writer.run("b = os.open(f, os.O_WRONLY | os.O_APPEND); write_all(b, b'second '); os.close(b)");
     writer.run("os.lseek(a, 0, os.SEEK_END); write_all(a, b'third'); os.close(a)");
-    mount.expect_objects(&[("documents/a.pdf", &content(1, OLD)), ("documents/a_*.pdf", b"first second third")]);
+    mount.expect_objects(&[
+        ("documents/a.pdf", &content(1, OLD)),
+        ("documents/a_*.pdf", b"first second third"),
+    ]);
     mount.stop();
 }
 
@@ -244,7 +247,9 @@ fn s3_3_many_writers_of_one_object_at_once_all_keep_their_bytes() {
     let mut actors: Vec<Actor> = (0..8).map(|_| mount.actor()).collect();
     let mut reader = mount.actor();
     for (number, actor) in actors.iter_mut().enumerate() {
-        actor.begin(&format!("for i in range(5): write(p('documents/a.pdf'), content({number} * 100 + i, 5000))"));
+        actor.begin(&format!(
+            "for i in range(5): write(p('documents/a.pdf'), content({number} * 100 + i, 5000))"
+        ));
     }
     let unchanged = format!("all(read(p('documents/a.pdf')) == content(1, {OLD}) for _ in range(40))");
     assert_eq!(reader.run(&unchanged), true);
@@ -261,7 +266,8 @@ fn s3_3_many_writers_of_one_object_at_once_all_keep_their_bytes() {
 
 /// 4.1: Django's alternative name, drawn from the name that was asked for.
 fn s4_1_taken_name_gets_the_alternative_name(kind: Kind) {
-    let names = ["plain.pdf", "two.dots.pdf", "Ängström 報告.pdf", "with space (1).PDF", "a_b_c.pdf", "x.txt"];
+    let names =
+        ["plain.pdf", "two.dots.pdf", "Ängström 報告.pdf", "with space (1).PDF", "a_b_c.pdf", "x.txt"];
     let setup = names.iter().fold(Setup::new(kind), |s, n| s.object(&format!("documents/{n}"), b"old"));
     let mut mount = setup.start();
     let mut actor = mount.actor();
@@ -294,7 +300,8 @@ fn s4_1_alternative_of_the_longest_name_is_cut_at_a_character() {
     let mut mount = Setup::new(Kind::Dir).object(&key, b"old").start();
     mount.actor().run(&format!("write(p('{key}'), b'new')"));
     let made = mount.keys().into_iter().find(|k| *k != key).expect("an alternative");
-    let root = made.strip_prefix("documents/").unwrap().strip_suffix(".pdf").unwrap().rsplit_once('_').unwrap();
+    let root =
+        made.strip_prefix("documents/").unwrap().strip_suffix(".pdf").unwrap().rsplit_once('_').unwrap();
     assert!(root.0.len() >= 240 && root.0.chars().all(|c| c == 'ü') && root.1.len() == 7, "{made}");
     assert!(made.len() - "documents/".len() <= 255);
     assert_eq!(mount.read(&made), b"new");
@@ -396,8 +403,7 @@ fn s4_3_object_of_another_draft_of_ours_is_a_collision() {
 #[test]
 fn s4_4_store_that_fails_the_probe_is_read_only() {
     let setup = Setup::new(Kind::S3).object("documents/a.pdf", b"old");
-    let mut mount =
-        setup.server(|s| s.faults().ignore_put_condition.store(true, Ordering::Relaxed)).start();
+    let mut mount = setup.server(|s| s.faults().ignore_put_condition.store(true, Ordering::Relaxed)).start();
     let mut actor = mount.actor();
     assert_eq!(actor.fails("write(p('documents/b.pdf'), b'new')"), "EROFS");
     assert_eq!(actor.fails("write(p('documents/a.pdf'), b'new')"), "EROFS");

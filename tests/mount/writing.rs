@@ -28,7 +28,10 @@ fn s3_1_draft_is_invisible_to_others_until_its_close(kind: Kind) {
 /// Each runs with `f`, the path, once on the host and once on the mount: the bytes must be the same.
 const PATTERNS: &[(&str, &str)] = &[
     ("in order", "write(f, content(1, 100_000))"),
-    ("one byte at a time", "fd = os.open(f, WRITE_NEW, 0o644)\nfor b in content(1, 300): os.write(fd, bytes([b]))\nos.close(fd)"),
+    (
+        "one byte at a time",
+        "fd = os.open(f, WRITE_NEW, 0o644)\nfor b in content(1, 300): os.write(fd, bytes([b]))\nos.close(fd)",
+    ),
     ("append", "write(f, content(1, 5000), WRITE_NEW | os.O_APPEND)"),
     (
         "two handles that append",
@@ -201,7 +204,9 @@ fn s3_13_full_staging_fails_the_write_and_leaves_no_object() {
     assert!(said.contains("No space left on device"), "{said}");
     assert!(mount.keys().is_empty(), "{:?}", mount.keys());
     // statfs tells it beforehand: less than the file needs
-    assert!(actor.run("os.statvfs(p('')).f_bavail * os.statvfs(p('')).f_frsize").as_u64().unwrap() < 40 << 20);
+    assert!(
+        actor.run("os.statvfs(p('')).f_bavail * os.statvfs(p('')).f_frsize").as_u64().unwrap() < 40 << 20
+    );
     actor.leave();
     mount.stop();
     assert!(mount.keys().is_empty(), "{:?}", mount.keys());
@@ -235,7 +240,10 @@ fn s1_6_file_over_the_largest_size_fails_the_write() {
     actor.run("fd = os.open(p('documents/large.pdf'), WRITE_NEW, 0o644)");
     assert_eq!(actor.fails("write_all(fd, content(1, 100_001))"), "EFBIG");
     assert_eq!(actor.fails("os.close(fd)"), "EIO");
-    assert_eq!(actor.fails("fd = os.open(p('documents/b.pdf'), WRITE_NEW, 0o644); os.ftruncate(fd, 1_000_000)"), "EFBIG");
+    assert_eq!(
+        actor.fails("fd = os.open(p('documents/b.pdf'), WRITE_NEW, 0o644); os.ftruncate(fd, 1_000_000)"),
+        "EFBIG"
+    );
     actor.leave();
     mount.expect_objects(&[("documents/fits.pdf", &content(1, 100_000))]);
     mount.stop();
