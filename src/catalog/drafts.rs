@@ -79,6 +79,21 @@ pub struct DraftRow {
     pub reason: Option<String>,
 }
 
+/// Where a draft or scratch file moves to.
+#[derive(Debug, Clone)]
+pub struct NewPlace {
+    /// The directory.
+    pub parent: Ino,
+    /// The name that it gets.
+    pub name: String,
+    /// What it is from then on.
+    pub kind: Kind,
+    /// The path that was asked for.
+    pub wanted: String,
+    /// The object that holds that path.
+    pub base: Option<(ObjectKey, ETag)>,
+}
+
 const DRAFT_COLUMNS: &str = "id, row, state, wanted, base_key, base_etag, attempt, attempt_key, sha256, maker_tgid, maker_start, \
                              made_at, saved_at, mtime_set, reason";
 
@@ -225,17 +240,9 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CatalogError::NameTaken`] where the name is held.
-    pub fn rename_draft(
-        &self,
-        id: &DraftId,
-        parent: Ino,
-        name: &str,
-        kind: Kind,
-        wanted: &str,
-        base: Option<(ObjectKey, ETag)>,
-        at: Timestamp,
-    ) -> CatalogResult<()> {
-        let (id, name, wanted) = (id.clone(), name.to_owned(), wanted.to_owned());
+    pub fn rename_draft(&self, id: &DraftId, to: NewPlace, at: Timestamp) -> CatalogResult<()> {
+        let id = id.clone();
+        let NewPlace { parent, name, kind, wanted, base } = to;
         self.write(Durability::Process, move |c| {
             let draft = one(c, "id = ?1", &id.as_str())?
                 .ok_or(CatalogError::Sqlite(rusqlite::Error::QueryReturnedNoRows))?;

@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub use deletes::PendingDelete;
-pub use drafts::{DraftRow, DraftState};
+pub use drafts::{DraftRow, DraftState, NewPlace};
 pub use entries::{Entry, Kind, NewEntry, Shown};
 pub use error::{CatalogError, CatalogResult};
 pub use events::Event;

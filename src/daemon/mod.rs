@@ -86,6 +86,7 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    raise_file_limit();
     let lock = StateLock::take(&settings.dirs.state)?;
     clear_dead_mount(mountpoint)
         .with_context(|| format!("{}: a dead mount is in the way", mountpoint.display()))?;
@@ -135,6 +136,17 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
         ControlServer::start(&settings.dirs.runtime, mounted.mountpoint(), Arc::clone(&handler) as _)
             .inspect_err(|_| drop(mounted.unmount(true)))?;
     Ok(Running { fs, cache, mounted, handler, control, _lock: lock })
+}
+
+/// Every open file here may cost three descriptors of the host (content, cache, map): the usual soft limit of 1,024 is
+/// for programs that use select(2), which this one does not.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(e) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!("the limit of open files stays as it is: {e}");
+    }
 }
 
 /// Serves until somebody ends it, and returns what is left.

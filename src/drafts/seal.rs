@@ -75,7 +75,7 @@ pub struct Sealer {
 }
 
 enum Outcome {
-    Ours(ObjectInfo),
+    Ours(Box<ObjectInfo>),
     Taken,
 }
 
@@ -132,7 +132,7 @@ impl Sealer {
                 other: std::collections::BTreeMap::new(),
             };
             match self.create(&key, &body, &meta).await? {
-                Outcome::Ours(info) => return self.record(draft, &id, &record.wanted, info, sha256),
+                Outcome::Ours(info) => return self.record(draft, &id, &record.wanted, *info, sha256),
                 Outcome::Taken => self.take_next_name(&id, row, &record.wanted)?,
             }
         }
@@ -209,13 +209,13 @@ impl Sealer {
     ) -> Result<Outcome, SealError> {
         loop {
             match retry::retry(self.patience, || self.store.create(key, body, meta)).await {
-                Ok(info) => return Ok(Outcome::Ours(info)),
+                Ok(info) => return Ok(Outcome::Ours(Box::new(info))),
                 Err(StoreError::AlreadyExists(_)) => {}
                 Err(e) => return Err(e.into()),
             }
             let (Some(id), Some(attempt)) = (&meta.draft_id, meta.attempt) else { return Ok(Outcome::Taken) };
             match retry::retry(self.patience, || self.store.head(key)).await {
-                Ok(info) if is_ours(&info, id, key, attempt) => return Ok(Outcome::Ours(info)),
+                Ok(info) if is_ours(&info, id, key, attempt) => return Ok(Outcome::Ours(Box::new(info))),
                 // Taken and gone again within the moment: it is free, ask again.
                 Err(StoreError::NotFound(_)) => {}
                 // Another's, or it cannot be read: rather twice than lost.

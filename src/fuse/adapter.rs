@@ -121,7 +121,6 @@ fn xattr(reply: ReplyXattr, size: u32, value: FsResult<Vec<u8>>) {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the trait is fuser's")]
 impl Fuse for Adapter {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
         // One at a time: a kernel that lacks one would refuse the whole set. HANDLE_KILLPRIV_V2 spares a GETXATTR for each

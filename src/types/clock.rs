@@ -19,11 +19,7 @@ impl Timestamp {
 
     /// Returns the nanoseconds past [`Self::seconds`], 0 to 999,999,999.
     pub const fn subsec_nanos(self) -> u32 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "rem_euclid is below 10^9"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "rem_euclid is below 10^9")]
         let nanos = self.0.rem_euclid(1_000_000_000) as u32;
         nanos
     }

@@ -66,7 +66,7 @@ impl Filesystem {
     }
 
     /// The last descriptor of a handle is gone.
-    pub async fn release(self: &Self, fh: u64) {
+    pub async fn release(&self, fh: u64) {
         let Some(handle) = self.handles.remove(fh) else { return };
         let Handle::Draft { draft, writable, opener } = &*handle else { return };
         let last = {

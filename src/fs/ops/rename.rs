@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Entry, Kind, Shown};
+use crate::catalog::{Entry, Kind, NewPlace, Shown};
 use crate::drafts::draft::{Draft, Origin};
 use crate::fs::attr::check_access;
 use crate::fs::locals::NewLocal;
@@ -166,15 +166,14 @@ impl Filesystem {
     fn move_local(&self, draft: &Draft, source: &Entry, to_dir: &Entry, to: &Target) -> FsResult<()> {
         let kind = if to.scratch { Kind::Scratch } else { Kind::Draft };
         let id = draft.state.lock().id.clone();
-        self.catalog.rename_draft(
-            &id,
-            to_dir.ino,
-            &to.name,
+        let place = NewPlace {
+            parent: to_dir.ino,
+            name: to.name.clone(),
             kind,
-            &to.wanted,
-            to.beside.clone(),
-            Clock.now(),
-        )?;
+            wanted: to.wanted.clone(),
+            base: to.beside.clone(),
+        };
+        self.catalog.rename_draft(&id, place, Clock.now())?;
         {
             let mut k = draft.state.lock();
             k.scratch = to.scratch;
@@ -194,9 +193,16 @@ impl Filesystem {
     fn move_back(&self, draft: &Draft, source: &Entry) {
         let id = draft.state.lock().id.clone();
         let wanted = self.dir(source.parent).map(|(_, dir)| join(&dir, &source.name)).unwrap_or_default();
+        let place = NewPlace {
+            parent: source.parent,
+            name: source.name.clone(),
+            kind: source.kind,
+            wanted: wanted.clone(),
+            base: None,
+        };
         let back = self
             .catalog
-            .rename_draft(&id, source.parent, &source.name, source.kind, &wanted, None, Clock.now())
+            .rename_draft(&id, place, Clock.now())
             .and_then(|()| self.catalog.set_shown(source.row, Shown::Listed, Clock.now()));
         match back {
             Ok(()) => {
