@@ -47,6 +47,9 @@ impl Filesystem {
             for draft in self.redirects.expire() {
                 self.drop_unused(draft);
             }
+            if self.read_only().is_some() {
+                continue; // what an earlier run left waits for a mount that may write
+            }
             if let Err(e) = self.deletes.run_due(false).await {
                 tracing::warn!("pending deletes cannot be read: {e}");
             }
@@ -135,6 +138,9 @@ impl Filesystem {
     }
 
     async fn drain_all(self: &Arc<Self>) {
+        if self.read_only().is_some() {
+            return;
+        }
         for draft in self.empty_drafts() {
             self.publish_later(&draft);
         }

@@ -71,6 +71,8 @@ impl Filesystem {
                 }
                 Ok(())
             }
+            // A store that cannot be written safely must not be written by what an earlier run left either.
+            Recovery::Publish if self.read_only().is_some() => Ok(()),
             Recovery::Publish => {
                 let Some(entry) = self.catalog.entry_by_row(record.row)? else { return Ok(()) };
                 let Some(draft) = self.local(entry.ino)? else { return Ok(()) };

@@ -93,7 +93,9 @@ impl Filesystem {
             Ok(())
         } else if unlinked {
             self.forget_local(draft)
-        } else if set_aside || publishing {
+        } else if publishing {
+            Ok(()) // it is put away when it is an object, or set aside
+        } else if set_aside {
             self.locals.lock().remove(&draft.ino);
             Ok(())
         } else {
