@@ -151,3 +151,30 @@ fn mount_without_a_daemon_is_told_from_one_that_is_not_ours() {
     assert!(matches!(error, ClientError::NoDaemon(_)), "{error}");
     assert!(error.to_string().contains("cairnfs umount /mnt/dead"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_sockets_of_killed_daemons_are_removed_and_young_or_served_ones_are_not() {
+    let served = start(Ok(DrainReport::default()));
+    let dir = served.runtime_dir.path();
+    let age = |path: &Path| {
+        let (past, path) = (std::time::UNIX_EPOCH, path.to_owned());
+        let times = rustix::fs::Timestamps {
+            last_access: rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 },
+            last_modification: rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 },
+        };
+        rustix::fs::utimensat(rustix::fs::CWD, &path, &times, rustix::fs::AtFlags::empty()).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), past);
+    };
+    let abandoned = |name: &str| {
+        let path = dir.join(name);
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        path
+    };
+    let (old, young) = (abandoned("old.sock"), abandoned("young.sock"));
+    age(&old);
+    age(served.server.path());
+    let drain = Ok(DrainReport::default());
+    let handler = FakeMount { drain, begun: Arc::default(), go_on: Arc::default() };
+    let other = ControlServer::start(dir, Path::new("/mnt/other"), Arc::new(handler)).unwrap();
+    assert!(!old.exists() && young.exists() && served.server.path().exists() && other.path().exists());
+}

@@ -84,28 +84,27 @@ impl Disk {
     }
 
     /// Opens what is on disk of `version`, which is pinned. What turns out not to be its files is deleted.
-    pub(super) fn open_file(&self, id: FileId, version: &Version) -> Option<HostFile> {
+    ///
+    /// # Errors
+    /// Where something may be there, but cannot be opened now: too many open files, for one.
+    pub(super) fn open_file(&self, id: FileId, version: &Version) -> io::Result<Option<HostFile>> {
         if !self.index.lock().has(id) {
-            return None;
+            return Ok(None);
         }
         match HostFile::open(&self.dir.paths(id), version, self.dir.epoch()) {
             Ok(Some(file)) => {
                 if let Err(e) = file.touch() {
                     tracing::debug!("cannot note the use of a cached file: {e}");
                 }
-                Some(file)
+                return Ok(Some(file));
             }
-            Ok(None) => {
-                tracing::warn!("the cached file of '{}' is not what it should be; dropped", version.key);
-                self.remove(id);
-                None
-            }
-            Err(e) => {
-                tracing::warn!("cannot open the cached file of '{}': {e}; dropped", version.key);
-                self.remove(id);
-                None
-            }
+            Ok(None) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
         }
+        tracing::warn!("the cached file of '{}' is not what it should be; dropped", version.key);
+        self.remove(id);
+        Ok(None)
     }
 
     /// Creates the host file of `version`, which is pinned. `None` where the disk refuses or there is no room.

@@ -209,15 +209,7 @@ impl CachedObject {
             Host::Absent => return None,
             Host::Unknown => {}
         }
-        let disk = self.shared.disk.as_ref()?;
-        let mut host = self.host.write();
-        if let Host::Unknown = *host {
-            *host = match disk.open_file(self.id, &self.version) {
-                Some(file) => Host::Open(Arc::new(file)),
-                None => Host::Absent,
-            };
-        }
-        if let Host::Open(file) = &*host { Some(Arc::clone(file)) } else { None }
+        self.look(&mut self.host.write())
     }
 
     /// Returns the host file, made where there was none; `None` where there can be none.
@@ -227,12 +219,27 @@ impl CachedObject {
         }
         let disk = self.shared.disk.as_ref()?;
         let mut host = self.host.write();
-        if let Host::Open(file) = &*host {
-            return Some(Arc::clone(file));
+        if let Some(file) = self.look(&mut host) {
+            return Some(file);
+        }
+        if let Host::Unknown = *host {
+            return None;
         }
         let file = Arc::new(disk.create_file(self.id, &self.version, &self.shared.counters)?);
         *host = Host::Open(Arc::clone(&file));
         Some(file)
+    }
+
+    /// Looks what is on disk where nobody has. Where that cannot be told now, it stays unknown.
+    fn look(&self, host: &mut Host) -> Option<Arc<HostFile>> {
+        if let Host::Unknown = host {
+            match self.shared.disk.as_ref()?.open_file(self.id, &self.version) {
+                Ok(Some(file)) => *host = Host::Open(Arc::new(file)),
+                Ok(None) => *host = Host::Absent,
+                Err(e) => tracing::warn!("cannot open the cached file of '{}': {e}", self.version.key),
+            }
+        }
+        if let Host::Open(file) = host { Some(Arc::clone(file)) } else { None }
     }
 
     /// Runs `install`, which may put files of this version into place, unless there are some.

@@ -18,6 +18,8 @@ pub struct PendingDelete {
     pub trash_key: Option<ObjectKey>,
     /// The copy is made.
     pub copied: bool,
+    /// Nothing is deleted: only the name is hidden, and comes back when due.
+    pub hidden_only: bool,
     /// Who asked.
     pub maker: ProcessId,
     /// When.
@@ -26,7 +28,8 @@ pub struct PendingDelete {
     pub due_at: Timestamp,
 }
 
-const COLUMNS: &str = "row, key, etag, trash_key, copied, maker_tgid, maker_start, asked_at, due_at";
+const COLUMNS: &str =
+    "row, key, etag, trash_key, copied, maker_tgid, maker_start, asked_at, due_at, hidden_only";
 
 fn from_row(r: &Row<'_>) -> rusqlite::Result<PendingDelete> {
     let key: String = r.get(1)?;
@@ -39,6 +42,7 @@ fn from_row(r: &Row<'_>) -> rusqlite::Result<PendingDelete> {
         maker: ProcessId { tgid: r.get(5)?, start: r.get::<_, i64>(6)?.cast_unsigned() },
         asked_at: Timestamp(r.get(7)?),
         due_at: Timestamp(r.get(8)?),
+        hidden_only: r.get(9)?,
     })
 }
 
@@ -50,8 +54,9 @@ impl Catalog {
     pub fn defer_delete(&self, delete: PendingDelete) -> CatalogResult<()> {
         self.write(Durability::Process, move |c| {
             c.prepare_cached(
-                "INSERT OR REPLACE INTO deletes (row, key, etag, trash_key, copied, maker_tgid, maker_start, asked_at, due_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT OR REPLACE INTO deletes (row, key, etag, trash_key, copied, maker_tgid, maker_start, asked_at, due_at,
+                                                hidden_only)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 delete.row,
@@ -62,7 +67,8 @@ impl Catalog {
                 delete.maker.tgid,
                 delete.maker.start.cast_signed(),
                 delete.asked_at.0,
-                delete.due_at.0
+                delete.due_at.0,
+                delete.hidden_only
             ])?;
             entries::set_shown(c, delete.row, Shown::Hidden, delete.asked_at)
         })

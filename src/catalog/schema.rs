@@ -74,6 +74,7 @@ CREATE TABLE deletes (
     etag        TEXT    NOT NULL,
     trash_key   TEXT,               -- where the copy goes first; NULL = no copy
     copied      INTEGER NOT NULL DEFAULT 0, -- 1 when the copy is in the trash
+    hidden_only INTEGER NOT NULL DEFAULT 0, -- 1: the object was moved away to save over it; its name comes back when due
     maker_tgid  INTEGER NOT NULL,
     maker_start INTEGER NOT NULL,
     asked_at    INTEGER NOT NULL,   -- ns

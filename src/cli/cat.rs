@@ -5,7 +5,7 @@ use std::io::Write as _;
 use futures_util::StreamExt as _;
 
 use crate::layout::{DirKind, DirPlacement};
-use crate::store::{ObjectInfo, StoreError, StoreResult, retry};
+use crate::store::{ObjectInfo, StoreError, StoreResult};
 use crate::types::{ByteRange, ObjectKey};
 
 use super::args::CommandStoreArgs;
@@ -48,7 +48,7 @@ async fn copy(bucket: &Bucket, key: &ObjectKey) -> anyhow::Result<()> {
     loop {
         let range = version.as_ref().map(|v| ByteRange { start: written, end: v.size });
         let etag = version.as_ref().map(|v| &v.etag);
-        let mut body = retry::retry(bucket.patience(), || bucket.store.get(key, range, etag)).await?;
+        let mut body = bucket.ask(|| bucket.store.get(key, range, etag)).await?;
         let before = written;
         let broken = loop {
             match body.stream.next().await {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::daemon::Unusable;
 use crate::store::StoreError;
 
 use super::refused::Refused;
@@ -25,6 +26,8 @@ pub const STORE_ERROR: u8 = 12;
 pub const NO_CREDENTIALS: u8 = 13;
 /// The store does not answer.
 pub const UNREACHABLE: u8 = 14;
+/// No TLS connection comes about.
+pub const NO_TLS: u8 = 15;
 /// Unmounted with as many things left to publish or delete as this is exceeded by, at most [`LEFT_MAX`].
 pub const LEFT_BASE: u8 = 20;
 /// Unmounted with 79 or more things left.
@@ -47,6 +50,9 @@ fn code_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(refused) = cause.downcast_ref::<Refused>() {
         return Some(refused.code());
     }
+    if let Some(unusable) = cause.downcast_ref::<Unusable>() {
+        return Some(unusable.failure.exit_code());
+    }
     if cause.is::<ConfigError>() {
         return Some(USAGE);
     }
@@ -55,6 +61,7 @@ fn code_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         StoreError::NoSuchBucket(_) => NO_SUCH_BUCKET,
         StoreError::NoCredentials => NO_CREDENTIALS,
         StoreError::Unavailable(_) => UNREACHABLE,
+        StoreError::Tls(_) => NO_TLS,
         StoreError::NotFound(_) => NOT_FOUND,
         StoreError::Refused { .. } | StoreError::QuotaExceeded(_) | StoreError::Conflict(_) => STORE_ERROR,
         _ => FAILURE,

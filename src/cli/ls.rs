@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use crate::layout::{DirKind, DirPlacement};
-use crate::store::{ObjectInfo, StoreError, retry};
+use crate::store::{ObjectInfo, StoreError};
 use crate::types::ObjectKey;
 
 use super::args::CommandStoreArgs;
@@ -56,7 +56,7 @@ async fn entries(bucket: &Bucket, path: &str) -> anyhow::Result<Entries> {
     let kind = match bucket.layout.place_dir(path) {
         DirPlacement::Root => {
             // nothing is listed for these directories, but they are the directories of a bucket that exists
-            match retry::retry(bucket.patience(), || bucket.store.check_bucket()).await {
+            match bucket.ask(|| bucket.store.check_bucket()).await {
                 // credentials limited to some prefixes may be refused here and work everywhere below
                 Ok(()) | Err(StoreError::AccessDenied(_)) => return Ok(entries),
                 Err(error) => return Err(error.into()),
@@ -86,7 +86,7 @@ async fn entries(bucket: &Bucket, path: &str) -> anyhow::Result<Entries> {
     }
     // no directory after all: directories exist in a store only by what is in them
     let key = ObjectKey::new(path)?;
-    match retry::retry(bucket.patience(), || bucket.store.head(&key)).await {
+    match bucket.ask(|| bucket.store.head(&key)).await {
         Ok(object) => Ok(Entries::from([(key.file_name().to_owned(), Some(object))])),
         Err(StoreError::NotFound(_)) => Err(missing().into()),
         Err(error) => Err(error.into()),

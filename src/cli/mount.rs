@@ -47,6 +47,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     if daemon {
         // mistakes are told here, before anything is started
         let settings = settings(&args, context)?;
+        warn(&settings);
         preflight::Host::look(context).can_mount()?;
         preflight::mountpoint(&args.mountpoint, &settings)?;
         return detach::start(&settings.dirs.state);
@@ -58,7 +59,6 @@ fn settings(args: &Args, context: &Context) -> anyhow::Result<Settings> {
     let store = args.store.clone().map(|store| (store, "STORE"));
     let settings = config::load(&args.dirs.apply(args.reach.overrides(store)), &context.environment)?;
     settings.target()?;
-    warn(&settings);
     Ok(settings)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::Settings;
 use crate::daemon;
 use crate::layout::Layout;
-use crate::store::{ListPage, ObjectStore, StoreResult, retry};
+use crate::store::{ListPage, ObjectStore, StoreResult, probe, retry};
 
 use super::Context;
 use super::args::CommandStoreArgs;
@@ -39,12 +39,40 @@ impl Bucket {
         self.settings.read.deadline
     }
 
+    /// Asks the store, and again while that can help and is not too long.
+    pub async fn ask<T, F: Future<Output = StoreResult<T>>>(
+        &self,
+        request: impl FnMut() -> F,
+    ) -> StoreResult<T> {
+        self.ask_for(self.patience(), request).await
+    }
+
+    /// As [`Self::ask`], for requests that may take longer than others.
+    pub async fn ask_for<T, F: Future<Output = StoreResult<T>>>(
+        &self,
+        patience: Duration,
+        request: impl FnMut() -> F,
+    ) -> StoreResult<T> {
+        retry::retry(patience, request).await
+    }
+
+    /// Asks whether the bucket exists and may be used (semantics 10.1).
+    ///
+    /// # Errors
+    /// In the words of the storage pattern.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        Ok(daemon::check_store(&*self.store, &self.layout).await?)
+    }
+
     /// Returns whether the store decides by itself which of two creates of one name succeeds (semantics 4.4).
     ///
     /// # Errors
     /// When it cannot be found out.
     pub async fn creates_are_atomic(&self) -> StoreResult<bool> {
-        Ok(self.store.known_capabilities().is_none_or(|known| known.atomic_create))
+        if let Some(known) = self.store.known_capabilities() {
+            return Ok(known.atomic_create);
+        }
+        Ok(probe(&*self.store, self.layout.service_prefix()).await?.atomic_create)
     }
 
     /// Hands every page of a listing to `each`.
@@ -59,9 +87,7 @@ impl Bucket {
     ) -> StoreResult<()> {
         let mut next: Option<String> = None;
         loop {
-            let page =
-                retry::retry(self.patience(), || self.store.list(prefix, delimiter, next.as_deref(), None))
-                    .await?;
+            let page = self.ask(|| self.store.list(prefix, delimiter, next.as_deref(), None)).await?;
             next.clone_from(&page.next);
             each(page);
             if next.is_none() {

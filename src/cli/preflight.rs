@@ -53,19 +53,20 @@ impl Host {
 /// Returns the canonical mount point.
 ///
 /// # Errors
-/// When it is no directory, something of ours is mounted there, or what the mount needs would lie inside of it.
+/// When it is no directory, something of ours is served there, or what the mount needs would lie inside of it. A mount
+/// that nobody serves any more is passed: the daemon clears it away before it mounts.
 pub fn mountpoint(asked: &Path, settings: &Settings) -> anyhow::Result<PathBuf> {
     let shown = asked.display();
     // first of all: looking at a mount whose daemon is gone would fail, at one whose daemon hangs never end
     if let Ok(mount) = place::find_mount(asked) {
         let where_ = mount.mountpoint.display();
-        return Err(match Client::connect(&mount, &settings.dirs.runtime) {
-            Err(error @ ClientError::NoDaemon(_)) => error.into(),
-            _ => anyhow::anyhow!(
+        return match Client::connect(&mount, &settings.dirs.runtime) {
+            Err(ClientError::NoDaemon(_)) => Ok(mount.mountpoint),
+            _ => Err(anyhow::anyhow!(
                 "{where_}: {} is mounted there already; 'cairnfs umount {where_}' unmounts it",
                 mount.source
-            ),
-        });
+            )),
+        };
     }
     let path = match fs::canonicalize(asked) {
         Ok(path) => path,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{SameBytes, WeakStore};
 use crate::drafts::facts::content_type;
 use crate::layout::{DirKind, DirPlacement, FilePlacement, random_suffix};
-use crate::store::{ObjectInfo, ObjectMeta, StoreError, UploadBody, retry};
+use crate::store::{ObjectInfo, ObjectMeta, StoreError, UploadBody};
 use crate::types::{DraftId, ObjectKey, Sha256Hex};
 
 use super::args::CommandStoreArgs;
@@ -23,6 +24,8 @@ use super::{Context, output};
 const MAX_NAMES: u32 = 100;
 /// Up to this size the bytes are read once and sent from memory.
 const IN_MEMORY_BYTES: u64 = 1 << 20;
+/// The slowest upload that is waited for, in bytes a second: a poor mobile connection.
+const SLOWEST_UPLOAD: u64 = 128 << 10;
 /// From this size on a bar shows how far the reading is.
 const BAR_BYTES: u64 = 32 << 20;
 
@@ -161,8 +164,14 @@ impl Upload<'_> {
         let asked = ObjectKey::new(wanted)?;
         let atomic = self.bucket.creates_are_atomic().await?;
         let weak = if atomic { None } else { Some(self.bucket.settings.write.weak_store) };
-        if weak == Some(WeakStore::Refuse) {
-            return Err(Refused::WeakStore(self.bucket.store.url()).into());
+        let url = self.bucket.store.url();
+        match weak {
+            Some(WeakStore::Refuse) => return Err(Refused::WeakStore(url).into()),
+            Some(WeakStore::Check) => tracing::warn!(
+                "{url}: lets two writers create one name, so this file could overwrite another in a race; \
+                 weak_store = \"suffix\" would be safe"
+            ),
+            Some(WeakStore::Suffix) | None => {}
         }
         let mut key = if weak == Some(WeakStore::Suffix) { self.alternative(wanted)? } else { asked.clone() };
         for attempt in 1..=MAX_NAMES {
@@ -199,12 +208,13 @@ impl Upload<'_> {
             supersedes: (key != asked).then(|| asked.clone()),
             ..ObjectMeta::default()
         };
-        let (store, patience) = (&self.bucket.store, self.bucket.patience());
+        let store = &self.bucket.store;
+        let patience = self.bucket.patience() + Duration::from_secs(self.source.size / SLOWEST_UPLOAD);
         loop {
             if weak && self.look(key).await?.is_some() {
                 return Ok(Outcome::Taken);
             }
-            let created = retry::retry(patience, || store.create(key, &self.source.body, &meta)).await;
+            let created = self.bucket.ask_for(patience, || store.create(key, &self.source.body, &meta)).await;
             match created {
                 Ok(_) if !weak => return Ok(Outcome::Ours),
                 Ok(_) | Err(StoreError::AlreadyExists(_)) => {}
@@ -223,7 +233,7 @@ impl Upload<'_> {
 
     async fn look(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, StoreError> {
         let store = &self.bucket.store;
-        match retry::retry(self.bucket.patience(), || store.head(key)).await {
+        match self.bucket.ask(|| store.head(key)).await {
             Ok(info) => Ok(Some(info)),
             Err(StoreError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),

@@ -20,6 +20,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::place::{self, PlaceError};
 use super::protocol::{Answer, DrainReport, Progress, Request, StatusReport};
+use crate::types::{Clock, Timestamp};
 
 /// How many clients are served at once. A person and a monitor need two.
 pub const MAX_CONNECTIONS: usize = 16;
@@ -27,6 +28,8 @@ pub const MAX_CONNECTIONS: usize = 16;
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a running request is shown to be alive.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How old a socket that nobody listens on must be to be removed.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 /// The longest request, in bytes.
 const MAX_REQUEST_BYTES: u64 = 64 * 1024;
 
@@ -81,6 +84,7 @@ impl ControlServer {
         handler: Arc<dyn ControlHandler>,
     ) -> Result<Self, PlaceError> {
         place::prepare_directory(runtime_dir)?;
+        sweep(runtime_dir);
         let path = runtime_dir.join(place::socket_name(mountpoint));
         let at = path.as_path();
         let io = |what| move |source| PlaceError::Io { what, path: at.to_owned(), source };
@@ -115,6 +119,25 @@ impl Drop for ControlServer {
         self.task.abort();
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::debug!(%error, path = %self.path.display(), "the control socket was already gone");
+        }
+    }
+}
+
+/// Removes the sockets that daemons left which were killed, so that they do not pile up. Young ones are passed over:
+/// their owners may be between making the socket and listening on it.
+fn sweep(runtime_dir: &Path) {
+    let now = Clock.now();
+    let is_abandoned = |path: &Path| {
+        let modified = std::fs::symlink_metadata(path).and_then(|meta| meta.modified());
+        modified.is_ok_and(|at| now.since(Timestamp::from(at)) > ABANDONED_AFTER)
+            && std::os::unix::net::UnixStream::connect(path)
+                .is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    for entry in std::fs::read_dir(runtime_dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "sock") && is_abandoned(&path) {
+            tracing::debug!(path = %path.display(), "the socket of a daemon that is gone is removed");
+            drop(std::fs::remove_file(&path));
         }
     }
 }

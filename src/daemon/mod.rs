@@ -16,6 +16,7 @@ use anyhow::Context;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+pub use check::{Unusable, check_store};
 pub use rebuild::{RebuildProgress, RebuildReport, rebuild_catalog};
 pub use store::open_store;
 
@@ -93,7 +94,7 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
     let catalog = Arc::new(Catalog::open(&catalog_path(&settings.dirs.state), &store_url(target))?);
     let store = Watched::new(open_store(settings).await?);
     let watched: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
-    let capabilities = check::check_and_probe(&watched, &catalog, &layout).await?;
+    let capabilities = check::check_and_probe(&*watched, &catalog, &layout).await?;
     let staging = Arc::new(
         Staging::open(&settings.dirs.state.join("staging"), settings.write.free_floor)
             .with_context(|| format!("{}: staging cannot be used", settings.dirs.state.display()))?,

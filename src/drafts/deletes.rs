@@ -87,6 +87,14 @@ impl Deletes {
             }
         };
         let Some(delete) = pending else { return };
+        if delete.hidden_only {
+            let told = "moved away and not made again: the object shows under its name";
+            self.catalog.event(Clock.now(), "shown-again", key.as_str(), told);
+            if let Err(e) = self.name_back(&delete) {
+                tracing::warn!("{key}: its name could not be given back: {e}");
+            }
+            return;
+        }
         let ended = match self.copy_then_delete(&delete).await {
             Ok(()) => self.catalog.end_delete(row, false, Clock.now()),
             Err(e) if e.is_transient() && Clock.now().since(delete.asked_at) < LAPSE => {

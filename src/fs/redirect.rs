@@ -25,6 +25,8 @@ struct Redirect {
 #[derive(Debug, Default)]
 pub struct Redirects {
     pending: Mutex<HashMap<(u32, Ino, String), Redirect>>,
+    /// Objects that a thread is about to rename onto a taken name, by row.
+    moving: Mutex<HashMap<(u32, i64), Timestamp>>,
 }
 
 /// What a second open of the same object by the same thread finds.
@@ -73,9 +75,30 @@ impl Redirects {
         }
     }
 
+    /// Notes that this thread renames the object `row` onto a taken name. Returns whether it had been noted before.
+    ///
+    /// The kernel moves the object's dentry onto that name and would believe in it for as long as it was told to. So the
+    /// first attempt is answered with ESTALE, the look-up that follows (renameat2(2) walks the path again) says "not at
+    /// all", and the second attempt is carried out.
+    pub fn begin_move(&self, tid: u32, row: i64) -> bool {
+        self.moving.lock().insert((tid, row), Clock.now()).is_some()
+    }
+
+    /// Returns whether this thread is about to rename the object `row`.
+    pub fn is_moving(&self, tid: u32, row: i64) -> bool {
+        let moving = self.moving.lock();
+        !moving.is_empty() && moving.contains_key(&(tid, row))
+    }
+
+    /// The rename was carried out, or refused.
+    pub fn end_move(&self, tid: u32, row: i64) {
+        self.moving.lock().remove(&(tid, row));
+    }
+
     /// Removes what is left over and returns the drafts that were meant.
     pub fn expire(&self) -> Vec<Ino> {
         let now = Clock.now();
+        self.moving.lock().retain(|_, at| now.since(*at) <= LEFT_OVER);
         let mut pending = self.pending.lock();
         let old: Vec<_> = pending
             .iter()

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 
 use super::ObjectReader;
 use super::assembly::Assembly;
@@ -100,7 +100,7 @@ impl ObjectReader {
     ) -> Result<(), ReadError> {
         let Ending { target, fetch } = ending;
         let _slot = admission.slot;
-        let patience = match self.outage.verdict(std::time::Instant::now(), self.options.deadline) {
+        let patience = match self.outage.verdict(Instant::now(), self.options.patience()) {
             Verdict::Ask(patience) => patience,
             Verdict::Down(reason) => {
                 return Err(ReadError::Unavailable { key: target.cached.version().key.clone(), reason });
@@ -128,9 +128,9 @@ impl ObjectReader {
             .await;
         match &moved {
             Err(ReadError::Unavailable { reason, .. }) => {
-                self.outage.begin(std::time::Instant::now(), reason.clone());
+                self.outage.begin(began, Instant::now(), reason.clone());
             }
-            _ => self.outage.end(),
+            _ => self.outage.end(Instant::now()),
         }
         moved?;
         self.counters.bytes.fetch_add(fetch.range.len(), Ordering::Relaxed);

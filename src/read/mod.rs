@@ -57,6 +57,14 @@ pub struct ReadOptions {
     pub requests_ahead: usize,
 }
 
+impl ReadOptions {
+    /// Returns how long a transfer goes on without a byte: it ends before those who wait for it do, so that they can say
+    /// why.
+    fn patience(&self) -> Duration {
+        self.deadline - self.deadline / 8
+    }
+}
+
 impl Default for ReadOptions {
     fn default() -> Self {
         Self {

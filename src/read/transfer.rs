@@ -51,7 +51,7 @@ impl Transfer<'_> {
         let mut damaged = 0;
         loop {
             let before = assembly.rest().start;
-            let error = match self.attempt(assembly, &mut sink).await {
+            let error = match self.attempt(assembly, progress, &mut sink).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -81,14 +81,15 @@ impl Transfer<'_> {
     async fn attempt(
         &self,
         assembly: &mut Assembly,
+        began: Instant,
         sink: &mut impl FnMut(Filled),
     ) -> Result<(), StoreError> {
         let key = &self.version.key;
         let rest = assembly.rest();
         let whole = rest.start == 0 && rest.end == self.version.size;
         // long enough for a slow store, short enough to try another connection before the patience ends
-        let stall = self.patience / 3;
-        let stalled = |_| StoreError::Unavailable(format!("no byte for {} s", stall.as_secs()));
+        let stall = (self.patience / 3).min(self.patience.saturating_sub(began.elapsed()));
+        let stalled = |_| StoreError::Unavailable("it sends nothing".to_owned());
         // asked for without a range, the whole comes with the store's checksum
         let request = self.store.get(key, (!whole).then_some(rest), Some(&self.version.etag));
         let mut body = timeout(stall, request).await.map_err(stalled)??;
@@ -113,8 +114,14 @@ impl Transfer<'_> {
 
     /// Holds the head of an answer against what was asked for.
     fn check(&self, body: &ObjectBody, assembly: &Assembly) -> Result<(), StoreError> {
-        if body.info.etag != self.version.etag || body.info.size != self.version.size {
+        if body.info.etag != self.version.etag {
             return Err(StoreError::VersionChanged(self.version.key.clone()));
+        }
+        if body.info.size != self.version.size {
+            let (says, was) = (body.info.size, self.version.size);
+            return Err(
+                self.damaged(format!("the store says {says} bytes, it was {was} under the same ETag"))
+            );
         }
         if body.range != assembly.rest() {
             let (asked, got) = (assembly.rest(), body.range);

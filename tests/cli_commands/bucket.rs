@@ -101,8 +101,8 @@ fn check_of_a_good_store_says_what_is_in_it() {
     let text = ran.ok();
     assert!(text.starts_with("s3://test: can be used\n"), "{text}");
     for line in [
-        "documents: 5 objects, 2 not under the domain's rules (read-only), 1 hidden by a directory of its name, \
-         1 that no path can carry",
+        "documents: 5 objects, 3 not by the domain's rules (shown, read-only), 1 hidden by a directory of the same name ('cairnfs cat' reads it), \
+         1 that no path can carry (not shown)",
         "chunks: 0 objects",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} in\n{text}");

@@ -2,6 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test that cannot go on should stop with what it saw"
 )]
 
@@ -11,6 +12,7 @@ mod support;
 mod bucket;
 mod config;
 mod harness;
+mod live;
 mod mount;
 mod put;
 mod read;

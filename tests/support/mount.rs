@@ -22,12 +22,13 @@ use sha2::{Digest, Sha256};
 
 use super::actor::Actor;
 use super::s3server::{ACCESS_KEY, S3Server, SECRET_KEY};
+use super::seaweed::seaweed;
 
 /// No wait in a test takes longer: what has not happened by then does not happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The bucket of every test.
-const BUCKET: &str = "test";
+pub const BUCKET: &str = "test";
 /// What is cairnfs's own in a bucket.
 const SERVICE: &str = ".cairnfs/";
 /// What runs unless a test says otherwise: a floor that leaves room on small disks.
@@ -64,6 +65,8 @@ pub enum Kind {
     Dir,
     /// `s3://` on the in-process server.
     S3,
+    /// `s3://` on the SeaweedFS that the tests of a program share. It cannot be looked into from behind.
+    Seaweed,
 }
 
 /// A mount to be.
@@ -146,16 +149,19 @@ impl Setup {
             fs::create_dir(home.path().join(dir)).unwrap();
         }
         fs::write(home.path().join("config.toml"), &self.config).unwrap();
-        let server = match self.kind {
-            Kind::Dir => None,
+        let (mut server, mut endpoint) = (None, None);
+        match self.kind {
+            Kind::Dir => {}
             Kind::S3 => {
-                let server = S3Server::start();
-                (self.prepare)(&server);
-                Some(Arc::new(server))
+                let own = S3Server::start();
+                (self.prepare)(&own);
+                endpoint = Some(own.endpoint());
+                server = Some(Arc::new(own));
             }
-        };
+            Kind::Seaweed => endpoint = Some(seaweed().endpoint().to_owned()),
+        }
         let state = self.state.unwrap_or_else(|| home.path().join("state"));
-        let mount = TestMount { home, runtime, state, server, daemon: None, may_err: false };
+        let mount = TestMount { home, runtime, state, server, endpoint, daemon: None, may_err: false };
         for (key, data) in &self.objects {
             mount.put_object(key, data);
         }
@@ -169,6 +175,8 @@ pub struct TestMount {
     runtime: tempfile::TempDir,
     state: PathBuf,
     server: Option<Arc<S3Server>>,
+    /// `None` for `file://`.
+    endpoint: Option<String>,
     daemon: Option<Child>,
     may_err: bool,
 }
@@ -254,6 +262,7 @@ impl TestMount {
     }
 
     fn store_file(&self, key: &str) -> PathBuf {
+        assert!(self.endpoint.is_none(), "only a store of our own can be looked into");
         self.home.path().join("store").join(key)
     }
 
@@ -276,7 +285,7 @@ impl TestMount {
         if let Some(server) = &self.server {
             return server.objects(BUCKET).into_iter().map(|(key, data)| (key, data.to_vec())).collect();
         }
-        let root = self.home.path().join("store");
+        let root = self.store_file("");
         let mut found = BTreeMap::new();
         let mut dirs = vec![root.clone()];
         while let Some(dir) = dirs.pop() {
@@ -392,17 +401,20 @@ impl TestMount {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cairnfs"));
         command.env_clear().envs(["PATH", "LANG"].iter().filter_map(|n| Some((n, std::env::var_os(n)?))));
         command.env("HOME", self.home.path()).env("RUNTIME_DIRECTORY", self.runtime.path());
-        if let Some(server) = &self.server {
-            command.env("S3_ENDPOINT_URL", server.endpoint());
-            command.env("S3_ACCESS_KEY", ACCESS_KEY).env("S3_SECRET_KEY", SECRET_KEY);
-        }
+        command.envs(self.store_environment());
         command.stdin(Stdio::null());
         command
     }
 
+    /// Returns the variables that name the server and its keys; none for `file://`.
+    pub fn store_environment(&self) -> Vec<(&'static str, &str)> {
+        let Some(endpoint) = &self.endpoint else { return Vec::new() };
+        vec![("S3_ENDPOINT_URL", endpoint), ("S3_ACCESS_KEY", ACCESS_KEY), ("S3_SECRET_KEY", SECRET_KEY)]
+    }
+
     /// Returns the STORE argument.
     pub fn url(&self) -> String {
-        match &self.server {
+        match &self.endpoint {
             None => format!("file://{}", self.home.path().join("store").display()),
             Some(_) => format!("s3://{BUCKET}"),
         }
@@ -530,8 +542,8 @@ impl TestMount {
     #[track_caller]
     fn check_log(&self) {
         let log = self.log();
-        let is_bad =
-            |line: &&str| line.contains("panicked at") || (!self.may_err && line.contains(" ERROR "));
+        let is_error = |line: &str| line.trim_start().starts_with("ERROR") || line.contains(" ERROR ");
+        let is_bad = |line: &&str| line.contains("panicked at") || (!self.may_err && is_error(line));
         let bad: Vec<&str> = log.lines().filter(is_bad).collect();
         assert!(bad.is_empty(), "the log complains:\n{}", bad.join("\n"));
     }
@@ -559,8 +571,8 @@ impl Drop for TestMount {
 pub fn is_alternative(key: &str, of: &str) -> bool {
     let (dir, name) = of.rsplit_once('/').map_or(("", of), |(dir, name)| (dir, name));
     let Some(found) = key.strip_prefix(dir).map(|k| k.trim_start_matches('/')) else { return false };
-    // Django's Path.suffixes does not take a dot at the begin for an extension
-    let at = name.get(1..).and_then(|n| n.find('.')).map_or(name.len(), |at| at + 1);
+    // a dot at the begin belongs to no extension
+    let at = name.char_indices().skip(1).find(|(_, c)| *c == '.').map_or(name.len(), |(at, _)| at);
     let (root, rest) = name.split_at(at);
     let middle = found.strip_prefix(root).and_then(|f| f.strip_suffix(rest));
     let suffix = middle.and_then(|m| m.strip_prefix('_'));

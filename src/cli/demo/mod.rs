@@ -7,7 +7,7 @@ mod show;
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
@@ -54,7 +54,6 @@ pub fn run(_args: &Args, context: &Context) -> anyhow::Result<u8> {
 struct Stage {
     home: tempfile::TempDir,
     mountpoint: PathBuf,
-    desk: PathBuf,
     settings: Settings,
 }
 
@@ -83,7 +82,7 @@ impl Stage {
         };
         let settings = config::load(&overrides, &environment.without_store())?;
         let mountpoint = preflight::mountpoint(&mountpoint, &settings)?;
-        Ok(Self { home, mountpoint, desk, settings })
+        Ok(Self { home, mountpoint, settings })
     }
 }
 
@@ -135,28 +134,25 @@ async fn perform(stage: &Stage) -> anyhow::Result<DrainReport> {
 }
 
 async fn scenes(stage: &Stage) -> anyhow::Result<()> {
-    let (mountpoint, desk) = (&stage.mountpoint, &stage.desk);
-    say(&format!("# a directory serves as the bucket; it is mounted at {}", mountpoint.display()))?;
-    say("# documents go in with ordinary programs:")?;
+    let home = stage.home.path();
+    say("# a directory serves as the bucket; it is mounted, and documents go in with ordinary programs:")?;
+    say(&format!("$ cd {}", home.display()))?;
     for (name, folder, _) in DOCUMENTS {
-        if !mountpoint.join(folder).is_dir() {
-            show::command("mkdir", &["-p".as_ref(), mountpoint.join(folder).as_os_str()]).await?;
+        let folder = format!("mount/{folder}");
+        if !home.join(&folder).is_dir() {
+            show::command(home, "mkdir", &["-p", &folder]).await?;
         }
-        copy(&desk.join(name), &mountpoint.join(folder).join(name)).await?;
+        show::command(home, "cp", &[&format!("desk/{name}"), &format!("{folder}/{name}")]).await?;
     }
     say("# each folder takes its own kinds of files only:")?;
-    copy(&desk.join("setup.exe"), &mountpoint.join("documents/setup.exe")).await?;
+    show::command(home, "cp", &["desk/setup.exe", "mount/documents/setup.exe"]).await?;
     say("# a file of a taken name overwrites nothing; it gets a name of its own:")?;
-    copy(&desk.join("overview-2.pdf"), &mountpoint.join("documents/overview.pdf")).await?;
+    show::command(home, "cp", &["desk/overview-2.pdf", "mount/documents/overview.pdf"]).await?;
     say("# the tree, as everybody sees it:")?;
-    show::tree(mountpoint).await?;
+    show::tree(&stage.mountpoint).await?;
     say("# the catalog (SQLite view 'files'):")?;
     show::rows(&daemon::catalog_files(&stage.settings.dirs.state).await?)?;
-    say(&format!("# mounted at {}; look around, Ctrl-C unmounts", mountpoint.display()))
-}
-
-async fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    show::command("cp", &[from.as_os_str(), to.as_os_str()]).await
+    say(&format!("# mounted at {}; look around, Ctrl-C unmounts", stage.mountpoint.display()))
 }
 
 /// Prints one line at once: somebody, or a test, is waiting for it.

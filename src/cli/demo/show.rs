@@ -1,6 +1,5 @@
 //! How the demo shows commands, trees and catalog rows.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -9,12 +8,12 @@ use crate::catalog::FileRow;
 
 use super::say;
 
-/// Runs a program and shows it with what it says; its failure is part of the show.
-pub async fn command(program: &str, arguments: &[&OsStr]) -> anyhow::Result<()> {
-    let words: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
-    say(&format!("$ {program} {}", words.join(" ")))?;
+/// Runs a program in `dir` and shows it with what it says; its failure is part of the show.
+pub async fn command(dir: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    say(&format!("$ {program} {}", arguments.join(" ")))?;
     let output = tokio::process::Command::new(program)
         .args(arguments)
+        .current_dir(dir)
         .kill_on_drop(true)
         .output()
         .await

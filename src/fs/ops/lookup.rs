@@ -25,7 +25,11 @@ impl Filesystem {
         }
         if let Some(entry) = self.catalog.child(parent, name.as_str())? {
             if entry.shown == Shown::Listed {
-                return self.looked(&entry);
+                let mut looked = self.looked(&entry)?;
+                if self.redirects.is_moving(caller.tid, entry.row) {
+                    looked.name_ttl = Duration::ZERO;
+                }
+                return Ok(looked);
             }
             return Err(FsError::NotFound); // reserved for a draft that has not changed yet
         }

@@ -8,6 +8,7 @@ mod lookup;
 mod open;
 mod remove;
 mod rename;
+mod rename_object;
 mod setattr;
 mod statfs;
 mod xattr;

@@ -54,6 +54,7 @@ impl Filesystem {
             etag: entry.etag.clone().ok_or(FsError::Stale)?,
             trash_key,
             copied: false,
+            hidden_only: false,
             maker: process_of(caller),
             asked_at: now,
             due_at: now.plus(self.options.delete_after),
@@ -66,7 +67,7 @@ impl Filesystem {
     }
 
     /// The policy of the domain; older data that fits no template is never deleted.
-    fn delete_policy(&self, path: &str) -> DeletePolicy {
+    pub(super) fn delete_policy(&self, path: &str) -> DeletePolicy {
         let owner = self.layout.owner(path).filter(|o| o.fields.is_some());
         let domain = owner.and_then(|o| self.layout.domains().get(o.domain));
         domain.filter(|d| d.spec().writable).map_or(DeletePolicy::Refuse, |d| d.spec().delete)

@@ -52,7 +52,7 @@ impl Filesystem {
         };
         match source.kind {
             Kind::Dir => self.rename_dir(&source, target.as_ref(), &to_dir, &to_path, &new_name).await,
-            Kind::Object => Err(FsError::CrossDevice),
+            Kind::Object => self.rename_object(caller, &source, target, &to_dir, &to_path, &new_name).await,
             Kind::Draft | Kind::Scratch => {
                 self.rename_local(caller, &source, target, &to_dir, &to_path, &new_name).await
             }

@@ -65,7 +65,7 @@ impl Filesystem {
         self.getattr(ino)
     }
 
-    fn published_by(&self, row: i64, caller: Caller) -> bool {
+    pub(super) fn published_by(&self, row: i64, caller: Caller) -> bool {
         let recent = self.recent.lock().get(&row).copied();
         recent.is_some_and(|(maker, at)| {
             Clock.now().since(at) < PUBLISHER_WINDOW && maker == process_of(caller)

@@ -1,6 +1,7 @@
 """What holds for every model with a file field, whichever app it is of."""
 
 import errno
+import itertools
 import os
 import tempfile
 
@@ -10,6 +11,8 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from sides import copy
+
+NUMBERS = itertools.count(1)
 
 # Stems and endings about which an allow-list of extensions can be argued.
 ENDINGS = [
@@ -73,7 +76,7 @@ class FileFieldFlows:
 
     def name(self, stem):
         """Returns a name that no other test uses."""
-        return f"{stem}_{self._testMethodName}_{type(self).__name__}.{self.extension}"
+        return f"{stem}-{next(NUMBERS)}.{self.extension}"
 
     def copy_in(self, data, key):
         with tempfile.TemporaryDirectory() as scratch:

@@ -15,6 +15,8 @@ HERE = Path(__file__).parent
 
 
 def main():
+    if not os.path.ismount(os.environ["CAIRNFS_MOUNT"]):
+        sys.exit(f"nothing is mounted on {os.environ['CAIRNFS_MOUNT']}")
     sys.path.insert(0, str(HERE))
     os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
     django.setup()

@@ -1,7 +1,6 @@
 """Chunk texts: written by key, read back by key, never replaced."""
 
 import errno
-import itertools
 
 from rag.services.embeddings import adopt_chunk, embed, store_chunk
 from samples import page
@@ -9,16 +8,13 @@ from sides import TwoSides
 from solution_library.models import Document, DocumentEmbedding
 from solution_library.services.sync import sync_page
 
-# Ids far apart from those of documents.
-IDS = itertools.count(9001)
-
 
 class Chunks(TwoSides):
     """Chunks of one document, in a directory of their own."""
 
     def setUp(self):
-        self.id = next(IDS)
-        self.document = Document.objects.create(id=self.id, title="Chunked")
+        self.document = Document.objects.create(title="Chunked")
+        self.id = self.document.id
 
     def again(self, row):
         return DocumentEmbedding.objects.get(pk=row.pk)
