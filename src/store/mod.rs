@@ -194,7 +194,8 @@ pub trait ObjectStore: Send + Sync + 'static {
     async fn delete(&self, key: &ObjectKey, version: &ETag) -> StoreResult<()>;
 
     /// Lists keys that begin with `prefix`; with `delimiter` only up to the next `/`, the rest as common prefixes.
-    /// `next` comes from the page before. `limit` is an upper bound of entries for this page (S3: at most 1000; `None` leaves it to the store).
+    /// `next` comes from the page before. `limit` is an upper bound of entries for this page (S3: at
+    /// most 1000; `None` leaves it to the store).
     ///
     /// # Errors
     /// A listing that fails has told nothing: what it did return must not be taken for complete.

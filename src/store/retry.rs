@@ -4,8 +4,9 @@
 //! # What may be retried
 //! Everything that only reads, and deletes: a version that is gone is gone. A create or a copy may be sent again too,
 //! but a transient failure says nothing about whether it was done: when the next try answers
-//! [`AlreadyExists`](super::StoreError::AlreadyExists), only a look at the object (does it carry our draft id, key and attempt?) tells
-//! whether that is our own earlier success (semantics 4.3). The caller has to take that look; this loop does not.
+//! [`AlreadyExists`](super::StoreError::AlreadyExists), only a look at the object (does it carry our draft id, key and
+//! attempt?) tells whether that is our own earlier success (semantics 4.3). The caller has to take that look; this
+//! loop does not.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -118,5 +119,15 @@ mod tests {
         .await;
         assert!(result.is_err());
         assert_eq!(tries.into_inner(), 1);
+    }
+
+    #[tokio::test]
+    async fn upload_under_way_is_not_cut_off() {
+        let result = retry(Duration::from_millis(10), || async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok(7)
+        })
+        .await;
+        assert_eq!(result.unwrap(), 7);
     }
 }
