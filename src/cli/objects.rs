@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::Settings;
 use crate::daemon;
 use crate::layout::Layout;
-use crate::store::{ListPage, ObjectStore, StoreResult, retry};
+use crate::store::{ListPage, ObjectStore, StoreResult, probe, retry};
 
 use super::Context;
 use super::args::CommandStoreArgs;
@@ -61,7 +61,8 @@ impl Bucket {
     /// # Errors
     /// In the words of the storage pattern.
     pub async fn check(&self) -> anyhow::Result<()> {
-        Ok(self.store.check_bucket().await?)
+        daemon::check_store(&*self.store, &self.layout).await?;
+        Ok(())
     }
 
     /// Returns whether the store decides by itself which of two creates of one name succeeds (semantics 4.4).
@@ -69,7 +70,7 @@ impl Bucket {
     /// # Errors
     /// When it cannot be found out.
     pub async fn creates_are_atomic(&self) -> StoreResult<bool> {
-        Ok(self.store.known_capabilities().is_none_or(|known| known.atomic_create))
+        probe(&*self.store, self.layout.service_prefix()).await.map(|can| can.atomic_create)
     }
 
     /// Hands every page of a listing to `each`.
