@@ -20,6 +20,7 @@ make() {
     if "$env_dir/$name/bin/python" -c "$check" >/dev/null 2>&1; then
         return 0
     fi
+    echo "installing $* into $env_dir/$name"
     "$python" -m venv --clear "$env_dir/$name" ||
         say_and_fail "cannot make a virtualenv in $env_dir/$name; on Debian: apt-get install python3-venv"
     "$env_dir/$name/bin/python" -m pip install --quiet --disable-pip-version-check "$@" ||

@@ -542,8 +542,8 @@ impl TestMount {
     #[track_caller]
     fn check_log(&self) {
         let log = self.log();
-        let is_bad =
-            |line: &&str| line.contains("panicked at") || (!self.may_err && line.contains(" ERROR "));
+        let is_error = |line: &str| line.trim_start().starts_with("ERROR") || line.contains(" ERROR ");
+        let is_bad = |line: &&str| line.contains("panicked at") || (!self.may_err && is_error(line));
         let bad: Vec<&str> = log.lines().filter(is_bad).collect();
         assert!(bad.is_empty(), "the log complains:\n{}", bad.join("\n"));
     }
@@ -571,8 +571,8 @@ impl Drop for TestMount {
 pub fn is_alternative(key: &str, of: &str) -> bool {
     let (dir, name) = of.rsplit_once('/').map_or(("", of), |(dir, name)| (dir, name));
     let Some(found) = key.strip_prefix(dir).map(|k| k.trim_start_matches('/')) else { return false };
-    // Django's Path.suffixes does not take a dot at the begin for an extension
-    let at = name.get(1..).and_then(|n| n.find('.')).map_or(name.len(), |at| at + 1);
+    // a dot at the begin belongs to no extension
+    let at = name.char_indices().skip(1).find(|(_, c)| *c == '.').map_or(name.len(), |(at, _)| at);
     let (root, rest) = name.split_at(at);
     let middle = found.strip_prefix(root).and_then(|f| f.strip_suffix(rest));
     let suffix = middle.and_then(|m| m.strip_prefix('_'));

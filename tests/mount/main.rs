@@ -1,0 +1,31 @@
+//! The mount, held to `docs/semantics.md` by real system calls of real processes.
+//!
+//! Every test is named after the sentence that it holds the mount to: `s3_4_…` is sentence 3.4. What must hold on every
+//! kind of store is run on a `file://` store and on an `s3://` store of the tests' own server.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+/// Makes a test of each function, once for each kind of store.
+macro_rules! on_both_stores {
+    ($($test:ident),+ $(,)?) => {
+        mod dir {
+            $(#[test] fn $test() { super::$test(crate::support::mount::Kind::Dir); })+
+        }
+        mod s3 {
+            $(#[test] fn $test() { super::$test(crate::support::mount::Kind::S3); })+
+        }
+    };
+}
+
+mod catalog;
+mod close;
+mod delete;
+mod interrupted;
+mod namespace;
+mod never_overwrite;
+mod reading;
+mod rename;
+mod restart;
+mod scratch;
+mod writing;
