@@ -1,10 +1,11 @@
-//! Exit codes. Others script against them: a code never changes its meaning. `docs/configuration.md` lists them.
+//! Exit codes. Others script against them: a code never changes its meaning. `docs/configuration.md` lists them; those
+//! from 10 to 15 are [`CheckFailure`](crate::store::CheckFailure)'s.
 
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::daemon::Unusable;
-use crate::store::StoreError;
+use crate::store::{CheckOutcome, StoreError, explain};
 
 use super::refused::Refused;
 
@@ -16,18 +17,6 @@ pub const USAGE: u8 = 2;
 pub const REFUSED: u8 = 3;
 /// There is no such file or directory in the store.
 pub const NOT_FOUND: u8 = 4;
-/// Credentials are invalid or permissions insufficient.
-pub const ACCESS_DENIED: u8 = 10;
-/// The bucket does not exist.
-pub const NO_SUCH_BUCKET: u8 = 11;
-/// The store answered with another error.
-pub const STORE_ERROR: u8 = 12;
-/// No credentials are configured.
-pub const NO_CREDENTIALS: u8 = 13;
-/// The store does not answer.
-pub const UNREACHABLE: u8 = 14;
-/// No TLS connection comes about.
-pub const NO_TLS: u8 = 15;
 /// Unmounted with as many things left to publish or delete as this is exceeded by, at most [`LEFT_MAX`].
 pub const LEFT_BASE: u8 = 20;
 /// Unmounted with 79 or more things left.
@@ -56,16 +45,17 @@ fn code_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<ConfigError>() {
         return Some(USAGE);
     }
-    cause.downcast_ref::<StoreError>().map(|error| match error {
-        StoreError::AccessDenied(_) => ACCESS_DENIED,
-        StoreError::NoSuchBucket(_) => NO_SUCH_BUCKET,
-        StoreError::NoCredentials => NO_CREDENTIALS,
-        StoreError::Unavailable(_) => UNREACHABLE,
-        StoreError::Tls(_) => NO_TLS,
-        StoreError::NotFound(_) => NOT_FOUND,
-        StoreError::Refused { .. } | StoreError::QuotaExceeded(_) | StoreError::Conflict(_) => STORE_ERROR,
-        _ => FAILURE,
-    })
+    match cause.downcast_ref::<StoreError>()? {
+        StoreError::NotFound(_) => Some(NOT_FOUND),
+        // what went wrong with one object or on this host says nothing about the store
+        StoreError::AlreadyExists(_) | StoreError::VersionChanged(_) | StoreError::Damaged { .. } => {
+            Some(FAILURE)
+        }
+        error => match explain(error, "") {
+            CheckOutcome::Failed { failure, .. } => Some(failure.exit_code()),
+            CheckOutcome::Usable => None,
+        },
+    }
 }
 
 /// Returns the process's result for a code.

@@ -61,7 +61,8 @@ impl Bucket {
     /// # Errors
     /// In the words of the storage pattern.
     pub async fn check(&self) -> anyhow::Result<()> {
-        Ok(daemon::check_store(&*self.store, &self.layout).await?)
+        daemon::check_store(&*self.store, &self.layout).await?;
+        Ok(())
     }
 
     /// Returns whether the store decides by itself which of two creates of one name succeeds (semantics 4.4).
@@ -69,10 +70,7 @@ impl Bucket {
     /// # Errors
     /// When it cannot be found out.
     pub async fn creates_are_atomic(&self) -> StoreResult<bool> {
-        if let Some(known) = self.store.known_capabilities() {
-            return Ok(known.atomic_create);
-        }
-        Ok(probe(&*self.store, self.layout.service_prefix()).await?.atomic_create)
+        probe(&*self.store, self.layout.service_prefix()).await.map(|can| can.atomic_create)
     }
 
     /// Hands every page of a listing to `each`.

@@ -145,12 +145,14 @@ fn every_way_to_be_unusable_has_its_message_and_exit_code() {
 }
 
 #[test]
-fn credentials_limited_to_one_domain_pass_the_check() {
+fn credentials_limited_to_domain_prefixes_pass_the_check() {
     let server = S3Server::start();
     server.faults().deny_head_bucket.store(true, Ordering::Relaxed);
-    server.faults().deny("documents/");
-    let ran = Desk::on_server(&server).run(&["check"]);
-    assert!(ran.code == 0 && ran.text().starts_with("s3://test: can be used\n"), "{ran:?}");
+    let desk = Desk::on_server(&server);
+    assert!(desk.run(&["check"]).ok().starts_with("s3://test: can be used\n"));
+    assert!(desk.run(&["ls"]).ok().contains("documents/\n"));
+    server.faults().deny("");
+    desk.run(&["check"]).error(10);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Runs the program in an environment of the test's own.
 
 use std::ffi::OsStr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -101,7 +102,9 @@ impl Ran {
     /// Takes what a finished process left.
     pub fn of(output: Output) -> Self {
         let stderr = String::from_utf8(output.stderr).unwrap();
-        Self { code: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr }
+        // a signal is told as shells do
+        let code = output.status.code().or(output.status.signal().map(|signal| 128 + signal)).unwrap();
+        Self { code, stdout: output.stdout, stderr }
     }
 
     /// Returns standard output as text, after a success that said nothing on standard error.
