@@ -2,13 +2,13 @@
 //!
 //! It knows nothing of stores: [`read`](crate::read) fetches and puts in. Everything is keyed by [`Version`], so bytes
 //! of two versions never mix. A version is one sparse host file plus a map of its chunks with their checksums
-//! ([`map`]); memory holds what has just arrived ([`front`]).
+//! (`map`); memory holds what has just arrived (`front`).
 //!
 //! # Invariants
 //! * What comes out is what was put in: held against its checksum on first use, unless it was written in this epoch
-//!   ([`dir`]). What is wrong or torn is thrown away and missing again.
-//! * The disk budget holds, and what is open is never evicted ([`index`]). What does not fit beside it is not kept.
-//! * The disk never makes a reader fail or wait ([`disk`], [`writer`]).
+//!   (`dir`). What is wrong or torn is thrown away and missing again.
+//! * The disk budget holds, and what is open is never evicted (`index`). What does not fit beside it is not kept.
+//! * The disk never makes a reader fail or wait (`disk`, `writer`).
 //!
 //! # Locking
 //! open objects → an object's host → index → directory; memory front → chunk table. No other lock is taken inside

@@ -51,7 +51,7 @@ pub fn start(state_dir: &Path) -> anyhow::Result<u8> {
             log_path.display()
         ),
     };
-    drop(writeln!(std::io::stderr(), "cairnfs: {message}"));
+    output::tell(&message);
     Ok(code.unwrap_or(exit::FAILURE))
 }
 

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Settings};
+use crate::config::{self, Settings, store_url};
 use crate::control::DrainReport;
 use crate::daemon::{self, MountArgs};
 use crate::systemd::Notifier;
 
 use super::args::{DirArgs, StoreArgs, warn};
-use super::{Context, detach, exit, preflight, signals};
+use super::{Context, detach, exit, output, preflight, signals};
 
 /// SIGTERM and SIGINT publish what waits, unmount and end it. In the foreground unless --daemon is given.
 #[derive(Debug, clap::Args)]
@@ -71,6 +71,7 @@ fn serve(args: Args, context: &Context) -> anyhow::Result<u8> {
         std::env::set_current_dir("/")?;
     }
     let runtime = tokio::runtime::Runtime::new()?;
+    let store = store_url(settings.target()?);
     let report = runtime.block_on(async {
         let (ready, is_ready) = oneshot::channel::<PathBuf>();
         let stop = CancellationToken::new();
@@ -92,17 +93,17 @@ fn serve(args: Args, context: &Context) -> anyhow::Result<u8> {
     });
     // whatever still runs has been given its time by the drain
     runtime.shutdown_background();
-    Ok(tell_left(report?))
+    Ok(tell_left(&store, report?))
 }
 
-/// Says what is left for the next mount, and returns the exit code that counts it.
-pub fn tell_left(report: DrainReport) -> u8 {
+/// Says what is left for the next mount of `store`, and returns the exit code that counts it.
+pub fn tell_left(store: &str, report: DrainReport) -> u8 {
     if report.left() > 0 {
-        tracing::warn!(
-            drafts = report.drafts_left,
-            deletes = report.deletes_left,
-            "not everything could be published or deleted in time; it is kept and done at the next mount"
-        );
+        let (drafts, deletes) = (report.drafts_left, report.deletes_left);
+        output::tell(&format!(
+            "{store}: unmounted, but {drafts} files are not published and {deletes} deletes not carried out yet; they \
+             are kept on this host and done at the next mount of this store"
+        ));
     }
     exit::left_over(report.left())
 }

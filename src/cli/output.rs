@@ -20,16 +20,17 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    let mut stderr = io::stderr().lock();
-    if let Some(config) = error.downcast_ref::<ConfigError>() {
-        for mistake in config.mistakes() {
-            // nobody is left to be told when standard error is gone
-            drop(writeln!(stderr, "cairnfs: {mistake}"));
-        }
-    } else {
-        drop(writeln!(stderr, "cairnfs: {}", one_line(error)));
+    match error.downcast_ref::<ConfigError>() {
+        Some(config) => config.mistakes().iter().for_each(|mistake| tell(&mistake.to_string())),
+        None => tell(&one_line(error)),
     }
     exit::with(exit::code_of(error))
+}
+
+/// Writes one line to standard error, after the program's name.
+pub fn tell(line: &str) {
+    // when standard error is gone, nobody is left to be told
+    drop(writeln!(io::stderr(), "cairnfs: {line}"));
 }
 
 /// Returns the chain of causes as one line: outermost first, none said twice.
@@ -65,7 +66,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     let what: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let what = what.join(" ");
     let what = what.strip_prefix("error: ").unwrap_or(&what);
-    drop(writeln!(io::stderr(), "cairnfs: {what}; see 'cairnfs --help'"));
+    tell(&format!("{what}; see 'cairnfs --help'"));
     exit::with(exit::USAGE)
 }
 
@@ -108,6 +109,29 @@ pub fn count_bar(what: &str, total: Option<u64>) -> ProgressBar {
             "{prefix} {spinner} {pos} {msg}"
         },
     )
+}
+
+/// Lets a bar follow what this process reads while `work` runs: an upload reads its file as it goes. No more is known
+/// of a request that the store's client carries out, and some buffers of it are ahead of what has arrived.
+pub async fn following_reads<T>(bar: &ProgressBar, work: impl Future<Output = T>) -> T {
+    let before = bytes_read().unwrap_or(0);
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            result = &mut work => return result,
+            _ = tick.tick() => {
+                let read = bytes_read().unwrap_or(before).saturating_sub(before);
+                bar.set_position(read.min(bar.length().unwrap_or(u64::MAX)));
+            }
+        }
+    }
+}
+
+/// Returns how many bytes this process has read so far (proc(5), `/proc/self/io`).
+fn bytes_read() -> Option<u64> {
+    let io = std::fs::read_to_string("/proc/self/io").ok()?;
+    io.lines().find_map(|line| line.strip_prefix("rchar: "))?.parse().ok()
 }
 
 fn bar(what: &str, total: Option<u64>, template: &str) -> ProgressBar {

@@ -26,7 +26,7 @@ const MAX_NAMES: u32 = 100;
 const IN_MEMORY_BYTES: u64 = 1 << 20;
 /// The slowest upload that is waited for, in bytes a second: a poor mobile connection.
 const SLOWEST_UPLOAD: u64 = 128 << 10;
-/// From this size on a bar shows how far the reading is.
+/// From this size on a bar shows how far it is.
 const BAR_BYTES: u64 = 32 << 20;
 
 /// The key is the only line on standard output. It differs from PATH where that is taken: nothing is overwritten.
@@ -47,7 +47,16 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<u8> {
         let source = Source::read(&args.local)?;
         let wanted = destination(&bucket, &args.path, &args.local)?;
         check_size(&bucket, &wanted, source.size)?;
-        let key = Upload { bucket: &bucket, source, id: DraftId::random() }.store_as(&wanted).await?;
+        let size = source.size;
+        let upload = Upload { bucket: &bucket, source, id: DraftId::random() };
+        let key = if size >= BAR_BYTES {
+            let bar = output::byte_bar("storing", size);
+            let key = output::following_reads(&bar, upload.store_as(&wanted)).await;
+            bar.finish_and_clear();
+            key?
+        } else {
+            upload.store_as(&wanted).await?
+        };
         writeln!(std::io::stdout(), "{key}")?;
         Ok(0)
     })

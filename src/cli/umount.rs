@@ -1,6 +1,5 @@
 //! `cairnfs umount`: lets a mount publish what waits, then takes it away.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,16 +22,16 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<u8> {
     let mount = place::find_mount(&args.mountpoint)?;
+    let mount_source = mount.source.clone();
     let runtime_dir = context.environment.runtime_directory();
     let client = match Client::connect(&mount, &runtime_dir) {
         Ok(client) => client,
         Err(ClientError::NoDaemon(path)) => {
             detach_dead(&path, context)?;
-            writeln!(
-                std::io::stderr(),
-                "cairnfs: {}: its cairnfs was gone; unmounted, and what was not published is at the next mount",
+            output::tell(&format!(
+                "{}: its cairnfs was gone; unmounted, and what was not published is published at the next mount",
                 path.display()
-            )?;
+            ));
             return Ok(0);
         }
         Err(error) => return Err(error.into()),
@@ -50,7 +49,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<u8> {
         mount.mountpoint.display(),
         mount.mountpoint.display()
     );
-    Ok(mount::tell_left(report))
+    Ok(mount::tell_left(&mount_source, report))
 }
 
 /// Takes away a mount that nobody serves.

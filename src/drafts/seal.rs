@@ -22,9 +22,6 @@ use crate::types::{Clock, DraftId, ObjectKey, Sha256Hex, Timestamp};
 /// Names that are tried before giving up: with 62^7 suffixes a second collision is already an accident.
 const MAX_NAMES: u32 = 100;
 
-/// An upload may be this slow, in bytes a second, before it is given up.
-const SLOWEST_UPLOAD: u64 = 128 * 1024;
-
 /// Below this size the content is read into memory and sent as one signed body.
 const IN_MEMORY_BYTES: u64 = 1024 * 1024;
 
@@ -210,9 +207,8 @@ impl Sealer {
         body: &UploadBody,
         meta: &ObjectMeta,
     ) -> Result<Outcome, SealError> {
-        let patience = self.patience + Duration::from_secs(body.size() / SLOWEST_UPLOAD);
         loop {
-            match retry::retry(patience, || self.store.create(key, body, meta)).await {
+            match retry::retry(self.patience, || self.store.create(key, body, meta)).await {
                 Ok(info) => return Ok(Outcome::Ours(info)),
                 Err(StoreError::AlreadyExists(_)) => {}
                 Err(e) => return Err(e.into()),

@@ -114,6 +114,7 @@ impl From<ReadError> for FsError {
     fn from(e: ReadError) -> Self {
         match e {
             ReadError::Stale(_) => Self::Stale,
+            ReadError::Denied { .. } => Self::NotAllowed,
             e => Self::Io(e.to_string()),
         }
     }

@@ -1,8 +1,8 @@
 //! Reading: objects become bytes, through the cache.
 //!
 //! [`ObjectReader`] reads from one store through one cache. [`OpenObject`] is one open handle on one version: it knows
-//! what its reader did so far, [`plan`] says from that what to fetch, [`inflight`] sees to it that no byte is fetched
-//! twice at a time, [`transfer`] moves one range, the cache keeps it.
+//! what its reader did so far, [`plan`] says from that what to fetch, `inflight` sees to it that no byte is fetched
+//! twice at a time, `transfer` moves one range, the cache keeps it.
 //!
 //! # Invariants
 //! * All bytes of an [`OpenObject`] are of its version: requests are pinned to the ETag, the cache is keyed by it.

@@ -1,6 +1,6 @@
 //! What to fetch, and how far ahead: decided from what a reader has done so far. Pure, no I/O, no clock.
 //!
-//! A reader makes *runs*: reads that follow one another, give or take [`NEAR`], since the kernel's readahead sends them
+//! A reader makes *runs*: reads that follow one another, give or take `NEAR`, since the kernel's readahead sends them
 //! from several threads. Within a run the window ahead grows with the bytes that were read in it, so what is fetched
 //! in vain stays in proportion to what was used. A read elsewhere ends the run, and the window with it.
 //!
@@ -34,7 +34,7 @@ const STAYS_PART: u64 = 64;
 /// ...but not before this many reads.
 const STAYS_READS: u64 = 16;
 
-/// What may be fetched at this moment; see [`super::pressure`].
+/// What may be fetched at this moment; see `pressure`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
     /// The largest window, in bytes.

@@ -31,7 +31,6 @@ pub use check::{CheckFailure, CheckOutcome, check, explain};
 pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
 pub use probe::probe;
-pub use retry::{RetryPolicy, retry_with};
 pub use s3::{Multipart, S3Keys, S3Settings, S3Store, S3Timeouts, Secret};
 pub use watched::{Reachability, Watched};
 

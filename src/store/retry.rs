@@ -1,85 +1,56 @@
-//! The one loop that asks a store again.
+//! The one loop that asks a store again: transient failures are ridden out with growing, jittered pauses, for a
+//! bounded time.
 //!
 //! # What may be retried
 //! Everything that only reads, and deletes: a version that is gone is gone. A create or a copy may be sent again too,
-//! but an error that is [transient](crate::store::StoreError::is_transient) says nothing about whether it was done:
-//! when the next try answers [`AlreadyExists`](crate::store::StoreError::AlreadyExists), only a look at the object
-//! (`head`: does it carry our draft id, key and attempt?) tells whether that is our own earlier success. The caller
-//! has to take that look; this loop does not.
+//! but a transient failure says nothing about whether it was done: when the next try answers
+//! [`AlreadyExists`](super::StoreError::AlreadyExists), only a look at the object (does it carry our draft id, key and attempt?) tells
+//! whether that is our own earlier success (semantics 4.3). The caller has to take that look; this loop does not.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use tokio::time::Instant;
 
-use super::{StoreError, StoreResult};
+use super::StoreResult;
 
-/// How long to wait between tries: exponentially longer, and spread at random, so that many clients of a store that
-/// comes back do not all ask in the same moment.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RetryPolicy {
-    /// Before the second try.
-    pub first_delay: Duration,
-    /// Never longer than this.
-    pub max_delay: Duration,
-    /// How much longer each time.
-    pub factor: f32,
-}
+/// The first pause. Short: most transient failures are over at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self { first_delay: Duration::from_millis(100), max_delay: Duration::from_secs(5), factor: 2.0 }
-    }
-}
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Carries `request` out until it succeeds, fails for good, or `patience` is over. A try that is under way then is
-/// dropped.
+/// Runs `request` until it succeeds or fails for good, and begins no try that could not begin within `patience`. A try
+/// that is under way then may end by itself: it is bounded by the store's own time-outs, and an upload may take longer
+/// than anybody's patience with a store that fails.
 ///
 /// # Errors
-/// That of the last try; [`StoreError::Unavailable`] where none has ended in time.
-pub async fn retry<T, F>(patience: Duration, request: impl FnMut() -> F) -> StoreResult<T>
+/// The last error of `request`.
+pub async fn retry<T, F, Fut>(patience: Duration, mut request: F) -> StoreResult<T>
 where
-    F: Future<Output = StoreResult<T>>,
+    F: FnMut() -> Fut,
+    Fut: Future<Output = StoreResult<T>>,
 {
-    retry_with(&RetryPolicy::default(), Instant::now() + patience, request).await
-}
-
-/// Carries `request` out until it succeeds, fails for good, or `deadline` has come. A try that is under way at the
-/// deadline is dropped.
-///
-/// # Errors
-/// That of the last try; [`StoreError::Unavailable`] where none has ended in time.
-pub async fn retry_with<T, F>(
-    policy: &RetryPolicy,
-    deadline: Instant,
-    mut request: impl FnMut() -> F,
-) -> StoreResult<T>
-where
-    F: Future<Output = StoreResult<T>>,
-{
-    let delays = ExponentialBuilder::default()
-        .with_min_delay(policy.first_delay)
-        .with_max_delay(policy.max_delay)
-        .with_factor(policy.factor)
+    let began = Instant::now();
+    // jitter, so that many clients of a store that comes back do not all ask in the same moment
+    let mut pauses = ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
         .with_jitter()
         .without_max_times()
         .build();
-    let mut last = None;
-    for delay in delays {
-        let Ok(result) = tokio::time::timeout_at(deadline, request()).await else { break };
-        let error = match result {
+    loop {
+        let error = match request().await {
             Err(e) if e.is_transient() => e,
             done => return done,
         };
-        if Instant::now() + delay >= deadline {
+        let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+        if began.elapsed() + pause >= patience {
             return Err(error);
         }
-        tracing::debug!(%error, ?delay, "asking the store again");
-        last = Some(error);
-        tokio::time::sleep(delay).await;
+        tracing::debug!("asked again in {pause:?}: {error}");
+        tokio::time::sleep(pause).await;
     }
-    Err(last.unwrap_or_else(|| StoreError::Unavailable("no answer in time".to_owned())))
 }
 
 #[cfg(test)]
@@ -87,24 +58,16 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::store::StoreError;
 
     fn unavailable() -> StoreError {
         StoreError::Unavailable("test".to_owned())
     }
 
-    fn quick() -> RetryPolicy {
-        RetryPolicy {
-            first_delay: Duration::from_millis(1),
-            max_delay: Duration::from_millis(20),
-            ..RetryPolicy::default()
-        }
-    }
-
     #[tokio::test]
     async fn transient_error_is_retried_until_success() {
         let tries = AtomicUsize::new(0);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let result = retry_with(&quick(), deadline, || async {
+        let result = retry(Duration::from_secs(60), || async {
             match tries.fetch_add(1, Ordering::Relaxed) {
                 0..3 => Err(unavailable()),
                 _ => Ok(7),
@@ -118,8 +81,7 @@ mod tests {
     #[tokio::test]
     async fn final_error_is_not_retried() {
         let tries = AtomicUsize::new(0);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let result: StoreResult<()> = retry_with(&quick(), deadline, || async {
+        let result: StoreResult<()> = retry(Duration::from_secs(60), || async {
             tries.fetch_add(1, Ordering::Relaxed);
             Err(StoreError::NoCredentials)
         })
@@ -129,27 +91,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn deadline_ends_tries_that_fail() {
-        let deadline = Instant::now() + Duration::from_millis(300);
+    async fn patience_ends_tries_that_fail() {
+        let patience = Duration::from_millis(500);
         let tries = AtomicUsize::new(0);
-        let result: StoreResult<()> = retry_with(&quick(), deadline, || async {
+        let began = Instant::now();
+        let result: StoreResult<()> = retry(patience, || async {
             tries.fetch_add(1, Ordering::Relaxed);
             Err(unavailable())
         })
         .await;
         assert!(matches!(&result, Err(StoreError::Unavailable(text)) if text == "test"), "{result:?}");
-        // no sleep that would end after the deadline is begun
-        assert!(Instant::now() < deadline + Duration::from_secs(1));
-        // without growing delays there would be some 300
+        assert!(began.elapsed() < patience);
+        // pauses of 50 ms that did not grow would make ten
         let tries = tries.into_inner();
-        assert!((2..=60).contains(&tries), "{tries} tries");
+        assert!((2..=5).contains(&tries), "{tries} tries");
     }
 
     #[tokio::test]
-    async fn deadline_ends_a_try_that_hangs() {
-        let deadline = Instant::now() + Duration::from_millis(50);
-        let result: StoreResult<()> = retry_with(&quick(), deadline, std::future::pending).await;
-        assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
-        assert!(Instant::now() >= deadline);
+    async fn slow_tries_use_up_patience_too() {
+        let tries = AtomicUsize::new(0);
+        let result: StoreResult<()> = retry(Duration::from_millis(300), || async {
+            tries.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            Err(unavailable())
+        })
+        .await;
+        assert!(result.is_err());
+        assert_eq!(tries.into_inner(), 1);
     }
 }

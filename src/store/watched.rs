@@ -44,7 +44,7 @@ impl Watched {
     /// Notes how a request ended: only a request that found nobody counts against the store.
     fn note<T>(&self, result: StoreResult<T>) -> StoreResult<T> {
         let error = match &result {
-            Err(StoreError::Unavailable(e)) => Some(e.clone()),
+            Err(StoreError::Unavailable(e) | StoreError::Tls(e)) => Some(e.clone()),
             _ => None,
         };
         let mut state = self.state.lock();

@@ -10,6 +10,7 @@ use cairnfs::control::place;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{Desk, Ran, files_below};
+use crate::support::s3server::{Fault, S3Server, When};
 
 /// A mount in the foreground, and the service manager that it talks to: the test.
 struct Live {
@@ -22,10 +23,13 @@ struct Live {
 impl Live {
     /// Mounts the store of a new desk at `m` and waits until it says that it serves.
     fn start() -> Self {
-        Self::start_on(Desk::without_store())
+        let desk = Desk::without_store();
+        let store = desk.store();
+        Self::mount(desk, &[&store, "m"])
     }
 
-    fn start_on(desk: Desk) -> Self {
+    /// Mounts with these arguments, the last of the positional ones `m`.
+    fn mount(desk: Desk, arguments: &[&str]) -> Self {
         let mountpoint = desk.path("m");
         fs::create_dir_all(&mountpoint).unwrap();
         let socket = desk.path("notify");
@@ -33,7 +37,7 @@ impl Live {
         let manager = UnixDatagram::bind(&socket).unwrap();
         manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let child = desk
-            .command(&["mount", &desk.store(), "m"])
+            .command(&[&["mount"], arguments].concat())
             .env("NOTIFY_SOCKET", &socket)
             .stdout(Stdio::null())
             .stderr(fs::File::create(desk.path("log")).unwrap())
@@ -227,4 +231,34 @@ fn demo_shows_everything_stays_up_until_interrupted_and_cleans_up() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!home.exists());
+}
+
+#[test]
+fn what_a_drain_leaves_is_counted_by_message_and_exit_code_and_published_at_the_next_mount() {
+    let server = S3Server::start();
+    let mut desk = Desk::on_server(&server);
+    desk.set("RUST_LOG", "info");
+    let config =
+        desk.lay("short.toml", "[write]\nclose_wait = \"1s\"\ndrain = \"1s\"\n[read]\ndeadline = \"3s\"\n");
+    let mut live = Live::mount(desk, &["m", "--config", &config]);
+    let put = When::method("PUT", "documents/");
+    server.faults().inject(put, Fault::Status(503, "ServiceUnavailable"), usize::MAX);
+    // whether the close of a file that cannot be published yet succeeds is not the point here
+    drop(fs::write(live.mountpoint.join("documents/a.pdf"), "kept"));
+    let ran = live.desk.run(&["umount", "m"]);
+    assert!(
+        ran.error(21).starts_with("s3://test: unmounted, but 1 files are not published"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(live.ended(), 21, "{}", live.log());
+    assert_eq!(server.objects("test"), []);
+
+    server.faults().clear();
+    let mut again =
+        Live::mount(std::mem::replace(&mut live.desk, Desk::without_store()), &["m", "--config", &config]);
+    let ran = again.desk.run(&["umount", "m"]);
+    assert_eq!((ran.code, again.ended()), (0, 0), "{ran:?}\n{}", again.log());
+    let stored = server.objects("test");
+    assert!(stored.iter().any(|(key, data)| key == "documents/a.pdf" && data == "kept"), "{stored:?}");
 }

@@ -42,7 +42,7 @@ pub fn run(_args: &Args, context: &Context) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Runtime::new()?;
     let report = runtime.block_on(perform(&stage));
     runtime.shutdown_background();
-    let code = mount::tell_left(report?);
+    let code = mount::tell_left("demo", report?);
     let home = stage.home;
     let shown = home.path().display().to_string();
     home.close().with_context(|| format!("removing {shown}"))?;
