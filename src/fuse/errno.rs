@@ -8,7 +8,7 @@ use crate::fs::FsError;
 pub(super) fn errno(e: &FsError) -> Errno {
     match e {
         FsError::NotFound => Errno::ENOENT,
-        // Worded best by every client (see `docs/clients.md`): EPERM reads as "operation not permitted" in many.
+        // Worded best by every client (see `docs/semantics.md` 2.2): EPERM reads as "operation not permitted" in many.
         FsError::NotAllowed => Errno::EACCES,
         FsError::NotPermitted => Errno::EPERM,
         FsError::Exists => Errno::EEXIST,

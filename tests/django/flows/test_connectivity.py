@@ -52,18 +52,18 @@ class Connectivity(TwoSides):
         self.assertEqual(words, "Bucket 'no-such-bucket' does not exist.")
         done = self.check(S3_BUCKET_NAME="no-such-bucket")
         self.assertEqual(done.returncode, 11, done.stderr)
-        self.assertIn("bucket 'no-such-bucket' does not exist", done.stderr.lower())
+        self.assertIn(words, done.stderr)
 
     def test_wrong_key_is_refused_by_both(self):
         words = self.refusal(secret_key="wrong")
         self.assertEqual(words, "S3/MinIO credentials are invalid or permissions are insufficient.")
         done = self.check(S3_SECRET_KEY="wrong")
         self.assertEqual(done.returncode, 10, done.stderr)
-        self.assertIn("credentials are invalid or permissions are insufficient", done.stderr)
+        self.assertIn(words, done.stderr)
 
     def test_no_key_is_told_by_both(self):
         words = self.refusal(access_key=None, secret_key=None)
         self.assertEqual(words, "S3/MinIO credentials are not configured.")
         done = self.check(S3_ACCESS_KEY=None, S3_SECRET_KEY=None)
         self.assertEqual(done.returncode, 13, done.stderr)
-        self.assertIn("credentials are not configured", done.stderr)
+        self.assertIn(words, done.stderr)
