@@ -13,6 +13,7 @@ import mmap
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
