@@ -1,6 +1,10 @@
 //! The house rules of `docs/architecture.md` that no compiler holds: layers run one way, some crates stay in their
 //! rooms, and what the sources say of the documents is there to be read.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop with what it saw")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop with what it saw"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,7 +50,11 @@ fn modules_use_lower_layers_only() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
-    assert_eq!(seen.len(), LAYERS.iter().map(|l| l.len()).sum::<usize>(), "only these were looked at: {seen:?}");
+    assert_eq!(
+        seen.len(),
+        LAYERS.iter().map(|l| l.len()).sum::<usize>(),
+        "only these were looked at: {seen:?}"
+    );
 }
 
 #[test]
@@ -164,7 +172,8 @@ fn contains_word(code: &str, word: &str) -> bool {
 
 #[test]
 fn used_modules_are_found_in_every_form() {
-    let code = "use crate::types::Ino; use crate::{store::{A, b}, layout, fs::X};\nlet x = crate::cache::Y::new();";
+    let code =
+        "use crate::types::Ino; use crate::{store::{A, b}, layout, fs::X};\nlet x = crate::cache::Y::new();";
     let found: Vec<String> = used_modules(code).into_iter().collect();
     assert_eq!(found, ["cache", "fs", "layout", "store", "types"]);
 }

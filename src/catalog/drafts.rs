@@ -174,7 +174,7 @@ impl Catalog {
         let id = id.clone();
         self.write(Durability::Host, move |c| {
             c.prepare_cached(
-                "UPDATE drafts SET saved_at = ?2, state = CASE state WHEN 'scratch' THEN state ELSE 'saved' END WHERE id = ?1",
+                "UPDATE drafts SET saved_at = ?2, state = CASE WHEN state IN ('scratch', 'publishing') THEN state ELSE 'saved' END WHERE id = ?1",
             )?
             .execute(params![id.as_str(), at.0])?;
             c.prepare_cached(

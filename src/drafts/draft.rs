@@ -96,6 +96,8 @@ pub struct Known {
     pub handles: u32,
     /// It has lost its name (unlinked while open).
     pub unlinked: bool,
+    /// Somebody is on the way to open it (a redirect): it must not be forgotten meanwhile.
+    pub awaited: bool,
     hash: RunningHash,
     presized: Presized,
 }
@@ -166,6 +168,7 @@ impl Known {
             writers: Vec::new(),
             handles: 0,
             unlinked: false,
+            awaited: false,
             hash: RunningHash { next: 0, digest: Some(Sha256::new()) },
             presized: Presized::default(),
         }

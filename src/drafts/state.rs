@@ -39,27 +39,32 @@ pub enum CloseAction {
     Interrupt(&'static str),
 }
 
+impl CloseFacts {
+    /// Nothing came of it: no change, no failed write, no killed writer. A draft beside an object that was not changed is
+    /// nothing whoever ends.
+    const fn is_nothing(self) -> bool {
+        !self.changed && (self.beside || (!self.write_error && !self.killed))
+    }
+}
+
 /// Decides what a FLUSH does.
 pub const fn on_flush(f: CloseFacts) -> CloseAction {
-    if !f.changed {
+    if f.is_nothing() {
         return CloseAction::Nothing;
     }
-    if f.scratch {
-        return CloseAction::Save;
-    }
-    if !f.by_opener || !f.last {
-        return CloseAction::Save;
+    if f.scratch || !f.by_opener || !f.last {
+        return if f.changed { CloseAction::Save } else { CloseAction::Nothing };
     }
     finish(f)
 }
 
 /// Decides what the RELEASE of the last descriptor does, when no FLUSH has settled it.
 pub const fn on_release(f: CloseFacts) -> CloseAction {
+    if f.is_nothing() {
+        return CloseAction::Nothing;
+    }
     if f.scratch {
         return if f.changed { CloseAction::Save } else { CloseAction::Nothing };
-    }
-    if !f.changed {
-        return CloseAction::Nothing;
     }
     finish(f)
 }
@@ -111,7 +116,19 @@ mod tests {
 
     #[test]
     fn flush_without_a_change_does_nothing() {
-        assert_eq!(on_flush(CloseFacts { changed: false, killed: true, ..WRITTEN }), CloseAction::Nothing);
+        assert_eq!(on_flush(CloseFacts { changed: false, ..WRITTEN }), CloseAction::Nothing);
+        let beside = CloseFacts { changed: false, beside: true, killed: true, ..WRITTEN };
+        assert_eq!(on_flush(beside), CloseAction::Nothing);
+    }
+
+    #[test]
+    fn new_file_of_a_killed_writer_or_a_failed_write_is_interrupted_while_empty() {
+        for f in [
+            CloseFacts { changed: false, size: 0, killed: true, ..WRITTEN },
+            CloseFacts { changed: false, size: 0, write_error: true, ..WRITTEN },
+        ] {
+            assert!(matches!(on_flush(f), CloseAction::Interrupt(_)));
+        }
     }
 
     #[test]

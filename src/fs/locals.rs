@@ -103,6 +103,7 @@ impl Filesystem {
         known.listed = listed;
         known.origin = new.origin;
         known.size = size;
+        known.awaited = true;
         let draft = Arc::new(Draft::new(entry.ino, file, known));
         self.locals.lock().insert(entry.ino, Arc::clone(&draft));
         self.misses.lock().remove(&(new.parent, entry.name.clone()));
@@ -142,13 +143,15 @@ impl Filesystem {
         locals
             .values()
             .find(|d| {
-                let k = d.state.lock();
-                !k.published
+                let mut k = d.state.lock();
+                let found = !k.published
                     && !k.publishing
                     && !k.set_aside
                     && !k.unlinked
                     && k.maker == maker
-                    && k.beside.as_ref().is_some_and(|b| b.0 == *key)
+                    && k.beside.as_ref().is_some_and(|b| b.0 == *key);
+                k.awaited |= found;
+                found
             })
             .cloned()
     }

@@ -143,6 +143,9 @@ impl Filesystem {
 
     /// Keeps an interrupted draft out of the directory.
     pub(super) async fn interrupt(&self, draft: &Arc<Draft>, reason: &str) -> FsResult<()> {
+        if draft.state.lock().size == 0 {
+            return self.unlink_local(draft); // there is nothing to keep
+        }
         // What is kept is kept for good: its bytes must be on the disk. A disk that fails here has failed before.
         if let Err(e) = self.sync_content(draft).await {
             tracing::warn!("an interrupted draft could not be synced: {e}");

@@ -52,7 +52,10 @@ fn s3_5_shell_group_makes_one_whole_object(kind: Kind) {
     sh("{ echo one; cat; } > \"$1\" <<-E\n\ttwo\n\tthree\n\tE\n", &[&target("heredoc")]);
     sh("sh -c 'echo one; sh -c \"/bin/echo two; exec /bin/echo three\"' > \"$1\"", &[&target("nested")]);
     sh("(/bin/echo one; /bin/echo two; /bin/echo three) | /bin/cat > \"$1\"", &[&target("pipe")]);
-    sh("sh -c '(/bin/sleep 0.2; /bin/echo three) & /bin/echo one; /bin/echo two; wait' > \"$1\"", &[&target("wait")]);
+    sh(
+        "sh -c '(/bin/sleep 0.2; /bin/echo three) & /bin/echo one; /bin/echo two; wait' > \"$1\"",
+        &[&target("wait")],
+    );
     eventually("all are published", || mount.keys().len() == 8);
     let lines = b"one\ntwo\nthree\n";
     for key in mount.keys() {
@@ -90,7 +93,9 @@ fn s3_5_orphan_of_a_child_makes_a_second_whole_object() {
     eventually("the orphan's line is published", || mount.objects().values().any(|d| d == b"early\nlate\n"));
     match mount.keys().len() {
         1 => mount.expect_objects(&[("documents/a.txt", b"early\nlate\n")]),
-        _ => mount.expect_objects(&[("documents/a.txt", b"early\n"), ("documents/a_*.txt", b"early\nlate\n")]),
+        _ => {
+            mount.expect_objects(&[("documents/a.txt", b"early\n"), ("documents/a_*.txt", b"early\nlate\n")])
+        }
     }
     mount.stop();
 }
@@ -99,7 +104,9 @@ fn s3_5_orphan_of_a_child_makes_a_second_whole_object() {
 fn s3_5_duplicate_among_several_publishes_nothing(kind: Kind) {
     let mut mount = Setup::new(kind).start();
     let mut actor = mount.actor();
-    actor.run("fd = os.open(p('documents/a.pdf'), WRITE_NEW); d = os.dup(fd); write_all(fd, b'half '); os.close(d)");
+    actor.run(
+        "fd = os.open(p('documents/a.pdf'), WRITE_NEW); d = os.dup(fd); write_all(fd, b'half '); os.close(d)",
+    );
     assert!(mount.keys().is_empty(), "half a file is published");
     actor.run("d = os.dup(fd); os.dup2(d, d + 7); os.close(d); write_all(fd, b'and '); os.close(fd)");
     assert!(mount.keys().is_empty(), "half a file is published");
@@ -181,7 +188,9 @@ fn s3_5_writable_map_is_waited_for() {
          at = libc.mmap(None, ctypes.c_size_t(8192), 3, 1, fd, ctypes.c_long(0)); os.close(fd)",
     );
     assert!(mount.keys().is_empty(), "published under a writable map");
-    actor.run("ctypes.memmove(at, content(1, 8192), 8192); libc.munmap(ctypes.c_void_p(at), ctypes.c_size_t(8192))");
+    actor.run(
+        "ctypes.memmove(at, content(1, 8192), 8192); libc.munmap(ctypes.c_void_p(at), ctypes.c_size_t(8192))",
+    );
     eventually("the end of the map publishes", || !mount.keys().is_empty());
     mount.expect_objects(&[("documents/a.pdf", &content(1, 8192))]);
     mount.stop();
@@ -214,11 +223,14 @@ fn s3_7_open_for_writing_without_a_change_makes_no_object(kind: Kind) {
 /// 3.8: an empty file is a placeholder, and may be filled by a later open or by a rename over it.
 fn s3_8_empty_file_is_filled_later_under_its_plain_name(kind: Kind) {
     let mut mount = Setup::new(kind).start();
-    sh("touch \"$1\" \"$2\"; : > \"$3\"", &[
-        &mount.path("documents/by-another.pdf"),
-        &mount.path("documents/by-rename.pdf"),
-        &mount.path("documents/by-append.pdf"),
-    ]);
+    sh(
+        "touch \"$1\" \"$2\"; : > \"$3\"",
+        &[
+            &mount.path("documents/by-another.pdf"),
+            &mount.path("documents/by-rename.pdf"),
+            &mount.path("documents/by-append.pdf"),
+        ],
+    );
     assert!(mount.keys().is_empty(), "an empty object");
     assert_eq!(mount.names("documents"), ["by-another.pdf", "by-append.pdf", "by-rename.pdf"]);
     let mut actor = mount.actor();
@@ -256,10 +268,10 @@ fn s3_8_empty_file_is_published_after_its_maker_has_ended() {
 #[test]
 fn s3_8_empty_file_waits_for_the_scratch_file_of_its_name() {
     let mut mount = Setup::new(Kind::Dir).config(EMPTY_SOON).start();
-    sh("touch \"$1\"; echo half > \"$1.part\"; touch \"$2\"", &[
-        &mount.path("documents/download.pdf"),
-        &mount.path("documents/other.pdf"),
-    ]);
+    sh(
+        "touch \"$1\"; echo half > \"$1.part\"; touch \"$2\"",
+        &[&mount.path("documents/download.pdf"), &mount.path("documents/other.pdf")],
+    );
     eventually("the other one is published", || mount.keys() == ["documents/other.pdf"]);
     sh("echo whole > \"$1.part\"; mv \"$1.part\" \"$1\"", &[&mount.path("documents/download.pdf")]);
     mount.expect_objects(&[("documents/download.pdf", b"whole\n"), ("documents/other.pdf", b"")]);
@@ -299,8 +311,10 @@ fn s3_12_refused_publish_fails_the_close_and_keeps_the_draft() {
         // the name is free for the next try
         actor.run("write(p('documents/a.pdf'), content(2, 5000))");
         mount.expect_objects(&[("documents/a.pdf", &content(2, 5000))]);
-        let kept: Vec<Vec<u8>> =
-            std::fs::read_dir(mount.state().join("staging")).unwrap().map(|f| std::fs::read(f.unwrap().path()).unwrap()).collect();
+        let kept: Vec<Vec<u8>> = std::fs::read_dir(mount.state().join("staging"))
+            .unwrap()
+            .map(|f| std::fs::read(f.unwrap().path()).unwrap())
+            .collect();
         assert!(kept.contains(&content(1, 5000)), "the bytes of the refused draft are gone");
         mount.stop_with_code();
     }
@@ -316,8 +330,10 @@ fn s3_12_unreachable_store_fails_the_close_and_keeps_the_draft() {
     mount.server().faults().inject(When::default(), Fault::Cut, 1_000_000);
     assert_eq!(actor.fails("os.close(fd)"), "EIO");
     assert!(mount.keys().is_empty());
-    let kept: Vec<Vec<u8>> =
-        std::fs::read_dir(mount.state().join("staging")).unwrap().map(|f| std::fs::read(f.unwrap().path()).unwrap()).collect();
+    let kept: Vec<Vec<u8>> = std::fs::read_dir(mount.state().join("staging"))
+        .unwrap()
+        .map(|f| std::fs::read(f.unwrap().path()).unwrap())
+        .collect();
     assert!(kept.contains(&content(1, 5000)), "the bytes are gone");
     mount.server().faults().clear();
     actor.run("write(p('documents/a.pdf'), content(2, 5000))");

@@ -426,7 +426,10 @@ impl TestMount {
         command.args(["mount", &self.url()]).arg(self.path(""));
         command.arg("--config").arg(self.home.path().join("config.toml"));
         command.arg("--state-dir").arg(&self.state).arg("--cache-dir").arg(self.home.path().join("cache"));
-        command.env("RUST_LOG", std::env::var("CAIRNFS_TEST_LOG").as_deref().unwrap_or("info,cairnfs=debug")).stdout(log.try_clone().unwrap()).stderr(log);
+        command
+            .env("RUST_LOG", std::env::var("CAIRNFS_TEST_LOG").as_deref().unwrap_or("info,cairnfs=debug"))
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
         if let Some(name) = notify {
             command.env("NOTIFY_SOCKET", name);
         }

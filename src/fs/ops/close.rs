@@ -1,6 +1,7 @@
 //! The end of writing: flush and release.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::drafts::draft::Draft;
 use crate::drafts::state::{CloseAction, CloseFacts, on_flush, on_release};
@@ -8,6 +9,9 @@ use crate::fs::handle::Handle;
 use crate::fs::process::{self, Holds};
 use crate::fs::{Caller, Filesystem, FsError, FsResult};
 use crate::types::{Ino, ProcessId};
+
+/// The longest look into `/proc`: the kernel makes it wait for a process in `execve`, which may be waiting for us.
+const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
 impl Filesystem {
     /// A descriptor of a handle is being closed; there may be others. Waits for the publish where this was the last.
@@ -17,18 +21,22 @@ impl Filesystem {
     pub async fn flush(self: &Arc<Self>, caller: Caller, ino: Ino, fh: u64) -> FsResult<()> {
         let handle = self.handle(ino, fh).await?;
         let Handle::Draft { draft, writable: true, opener } = &*handle else { return Ok(()) };
-        if !self.has_news(draft) {
+        if self.is_settled(draft) {
             return Ok(());
         }
-        let closer = process::of_thread(caller.tid);
+        let (closer, killed) = self.look_at_closer(caller).await;
         if let Some(closer) = closer
-            && process::killed(closer)
+            && killed
             && (closer == *opener || draft.state.lock().writers.contains(&closer))
         {
             draft.state.lock().killed = true;
         }
         let by_opener = closer == Some(*opener);
-        let last = by_opener && self.nobody_holds(draft).await;
+        let news = {
+            let k = draft.state.lock();
+            k.changed || k.killed || k.write_error
+        };
+        let last = news && by_opener && self.nobody_holds(draft).await;
         let facts = close_facts(draft, by_opener, last);
         match on_flush(facts) {
             CloseAction::Nothing => Ok(()),
@@ -41,9 +49,23 @@ impl Filesystem {
         }
     }
 
-    fn has_news(&self, draft: &Draft) -> bool {
+    /// Returns who closes, and whether a signal has killed it. A process that closes because it is in the middle of
+    /// `execve` cannot be looked at until its close is answered: then nobody is known.
+    async fn look_at_closer(&self, caller: Caller) -> (Option<ProcessId>, bool) {
+        let look = tokio::task::spawn_blocking(move || {
+            let closer = process::of_thread(caller.tid);
+            (closer, closer.is_some_and(process::killed))
+        });
+        match tokio::time::timeout(LONGEST_LOOK, look).await {
+            Ok(Ok(found)) => found,
+            _ => (None, false),
+        }
+    }
+
+    /// Returns whether an earlier close, or an unlink, has decided what becomes of the draft.
+    fn is_settled(&self, draft: &Draft) -> bool {
         let known = draft.state.lock();
-        known.changed && !known.published && !known.set_aside && !known.unlinked
+        known.published || known.set_aside || known.unlinked
     }
 
     /// Returns whether no process that opened the draft for writing, nor a child of one, can still write to it.
@@ -58,11 +80,10 @@ impl Filesystem {
         let inos: Vec<Ino> = std::iter::once(draft.ino).chain(beside_ino).collect();
         let device = self.device().to_owned();
         // Reading /proc/<pid>/maps takes that process's memory lock: never on a thread that serves its page faults.
-        tokio::task::spawn_blocking(move || {
+        let look = tokio::task::spawn_blocking(move || {
             openers.iter().all(|p| process::holds(*p, &inos, &device) == Holds::No)
-        })
-        .await
-        .unwrap_or(false)
+        });
+        matches!(tokio::time::timeout(LONGEST_LOOK, look).await, Ok(Ok(true)))
     }
 
     /// The last descriptor of a handle is gone.
@@ -80,6 +101,18 @@ impl Filesystem {
         if last {
             self.released(draft).await;
         }
+    }
+
+    /// Forgets a draft beside an object of which nothing came, unless somebody is on the way to it again.
+    fn forget_beside(&self, draft: &Draft) -> FsResult<()> {
+        {
+            let mut known = draft.state.lock();
+            if known.awaited || known.handles > 0 {
+                return Ok(());
+            }
+            known.unlinked = true;
+        }
+        self.forget_local(draft)
     }
 
     /// Nobody has the draft open any more.
@@ -100,7 +133,7 @@ impl Filesystem {
             Ok(())
         } else {
             match on_release(close_facts(draft, true, true)) {
-                CloseAction::Nothing if beside => self.forget_local(draft),
+                CloseAction::Nothing if beside => self.forget_beside(draft),
                 CloseAction::Nothing => Ok(()),
                 CloseAction::Save => self.save(draft).await,
                 CloseAction::Publish => {

@@ -123,6 +123,7 @@ impl Filesystem {
         {
             let mut known = draft.state.lock();
             known.handles += 1;
+            known.awaited = false;
             if mode.write {
                 known.writers.push(opener);
             }
@@ -233,8 +234,11 @@ impl Filesystem {
     pub(in crate::fs) fn drop_unused(&self, ino: Ino) {
         let Ok(Some(draft)) = self.local(ino) else { return };
         let unused = {
-            let known = draft.state.lock();
-            known.handles == 0 && !known.changed && known.beside.is_some()
+            let mut known = draft.state.lock();
+            known.awaited = false;
+            let unused = known.handles == 0 && !known.changed && known.beside.is_some();
+            known.unlinked |= unused; // nobody finds it from here on
+            unused
         };
         if unused && let Err(e) = self.forget_local(&draft) {
             tracing::warn!("an unused draft could not be forgotten: {e}");
