@@ -42,8 +42,13 @@ cat > "$dir/s3.json" <<JSON
 {"identities": [{"name": "test", "credentials": [{"accessKey": "$access_key", "secretKey": "$secret_key"}],
                  "actions": ["Admin", "Read", "List", "Tagging", "Write"]}]}
 JSON
-# setsid: a Ctrl-C in the terminal is for the test, not for its server
-setsid "$weed" server -dir="$dir/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
+# a Ctrl-C in the terminal is for the test, not for its server
+launcher=(setsid)
+if [ -n "$until_eof" ]; then
+    # should even this script be killed
+    launcher+=(setpriv --pdeathsig KILL)
+fi
+"${launcher[@]}" "$weed" server -dir="$dir/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
     -master.port=$((port + 1)) -master.port.grpc=$((port + 2)) \
     -volume.port=$((port + 3)) -volume.port.grpc=$((port + 4)) \
     -filer -filer.port=$((port + 5)) -filer.port.grpc=$((port + 6)) -filer.localSocket="$dir/filer.sock" \
@@ -57,11 +62,14 @@ echo "$port" > "$dir/port"
 
 if [ -n "$until_eof" ]; then
     finish() {
+        # whoever read our messages may be gone
+        exec >/dev/null 2>&1
         "$here/stop-seaweed.sh" "$dir" || true
         rm -rf "$dir"
     }
     trap finish EXIT
     trap 'exit 1' INT TERM HUP
+    trap '' PIPE
 fi
 
 # http METHOD PORT PATH: one plain request, the answer on stdout

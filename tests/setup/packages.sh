@@ -7,7 +7,14 @@ packages=(
     fuse3                      # mounting without being root
     gcc libc6-dev              # SQLite and TLS are compiled
     python3 python3-venv       # Django, SeaweedFS, processes that tests steer
-    coreutils tar rsync unzip zip libglib2.0-bin grep findutils # what users copy, pack and search with
+    # the programs that tests/clients drives
+    coreutils util-linux grep findutils diffutils dash file     # what users copy, compare and search with
+    tar cpio gzip bzip2 xz-utils zstd unzip zip p7zip-full      # packing
+    rsync curl wget rclone openssh-client openssh-server openssh-sftp-server samba smbclient # over the network
+    sed perl patch ed vim nano emacs-nox                        # editing
+    libglib2.0-bin                                              # gio: what GNOME's file manager does
+    qpdf ghostscript poppler-utils imagemagick                  # documents and pictures
+    sqlite3 git                                                 # what must be refused in words
     systemd                    # systemd-analyze looks at the unit
 )
 
