@@ -44,7 +44,7 @@ pub use object::CachedObject;
 pub use stats::CacheStats;
 pub use version::{FileId, Version};
 
-use crate::types::Sha256Hex;
+use crate::types::{OnDamage, Sha256Hex};
 use dir::CacheDir;
 use disk::Disk;
 use stats::Counters;
@@ -59,12 +59,19 @@ pub struct CacheOptions {
     pub disk_budget: u64,
     /// The most memory that object bytes may take, in bytes: cached, on their way in, and fetched ahead.
     pub memory_budget: u64,
+    /// Hears of content that does not match its checksum.
+    pub on_damage: OnDamage,
 }
 
 impl CacheOptions {
     /// Returns the defaults for a cache in `dir`: 10 GiB on disk, 64 MiB in memory.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), disk_budget: 10 << 30, memory_budget: 64 << 20 }
+        Self {
+            dir: dir.into(),
+            disk_budget: 10 << 30,
+            memory_budget: 64 << 20,
+            on_damage: OnDamage::default(),
+        }
     }
 }
 
@@ -82,6 +89,7 @@ struct Shared {
     workers: Option<Workers>,
     open: Mutex<HashMap<FileId, Weak<CachedObject>>>,
     counters: Counters,
+    on_damage: OnDamage,
 }
 
 impl Cache {
@@ -95,17 +103,28 @@ impl Cache {
         let disk = Disk::open(CacheDir::open(&options.dir)?, options.disk_budget, &counters);
         let memory = Memory::new(options.memory_budget);
         let workers = Workers::start(memory.budget() / 2).map_err(CacheError::Thread)?;
-        Ok(Self::with(memory, Some(disk), Some(workers), counters))
+        Ok(Self::with(memory, Some(disk), Some(workers), counters, options.on_damage))
     }
 
     /// Makes a cache without a disk.
     pub fn in_memory(memory_budget: u64) -> Self {
-        Self::with(Memory::new(memory_budget), None, None, Counters::default())
+        Self::with(Memory::new(memory_budget), None, None, Counters::default(), OnDamage::default())
     }
 
-    fn with(memory: Memory, disk: Option<Disk>, workers: Option<Workers>, counters: Counters) -> Self {
+    fn with(
+        memory: Memory,
+        disk: Option<Disk>,
+        workers: Option<Workers>,
+        counters: Counters,
+        on_damage: OnDamage,
+    ) -> Self {
         let open = Mutex::new(HashMap::new());
-        Self { shared: Arc::new(Shared { memory, disk, workers, open, counters }) }
+        Self { shared: Arc::new(Shared { memory, disk, workers, open, counters, on_damage }) }
+    }
+
+    /// Returns who hears of content that does not match its checksum.
+    pub fn on_damage(&self) -> &OnDamage {
+        &self.shared.on_damage
     }
 
     /// Opens `version`: pins what is on disk of it for as long as the result exists. All who have it open share one.

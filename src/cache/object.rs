@@ -284,10 +284,8 @@ impl CachedObject {
             DiskRead::Missing => None,
             DiskRead::Damaged(chunks) => {
                 self.shared.counters.damaged_chunks.add(chunks);
-                tracing::warn!(
-                    "{chunks} damaged chunks of '{}' dropped from the cache; they are fetched again",
-                    self.version.key
-                );
+                let what = format!("{chunks} damaged chunks dropped from the cache; they are fetched again");
+                self.shared.on_damage.tell(&self.version.key, &what);
                 None
             }
         }

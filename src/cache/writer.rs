@@ -185,7 +185,7 @@ fn verify(object: &CachedObject, stopping: &AtomicBool) {
         Ok(Some(true)) => {}
         Ok(Some(false)) => {
             shared.counters.damaged_chunks.add(1);
-            tracing::warn!("damaged chunks of '{key}' dropped from the cache; they are fetched again");
+            shared.on_damage.tell(key, "damaged chunks dropped from the cache; they are fetched again");
             return;
         }
         Ok(None) => return,
@@ -198,7 +198,8 @@ fn verify(object: &CachedObject, stopping: &AtomicBool) {
     if let Some(expected) = expected
         && expected != found
     {
-        tracing::warn!("the content of '{key}' has SHA-256 {found}, not {expected}; dropped from the cache");
+        let what = format!("the content has SHA-256 {found}, not {expected}; dropped from the cache");
+        shared.on_damage.tell(key, &what);
         object.reject();
         return;
     }

@@ -104,6 +104,14 @@ impl Catalog {
         })
     }
 
+    /// Forgets a delete; the name stays away.
+    pub fn call_off_delete(&self, row: i64) -> CatalogResult<()> {
+        self.write(Durability::Process, move |c| {
+            c.prepare_cached("DELETE FROM deletes WHERE row = ?1")?.execute([row])?;
+            Ok(())
+        })
+    }
+
     /// Forgets a delete: carried out (`name_back` false; the row goes too unless it is still open) or called off
     /// (`name_back` true: the object has its name again).
     ///

@@ -15,6 +15,8 @@ pub enum DraftState {
     Saved,
     /// A publish has begun: the store may or may not have it.
     Publishing,
+    /// Acknowledged; it waits for a store that cannot be reached.
+    Queued,
     /// The store refused it for good, or could not be reached while somebody waited. Kept.
     Failed,
     /// Its writer was killed or met an error. Kept.
@@ -30,6 +32,7 @@ impl DraftState {
             Self::Open => "open",
             Self::Saved => "saved",
             Self::Publishing => "publishing",
+            Self::Queued => "queued",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
             Self::Scratch => "scratch",
@@ -40,6 +43,7 @@ impl DraftState {
         match text {
             "saved" => Self::Saved,
             "publishing" => Self::Publishing,
+            "queued" => Self::Queued,
             "failed" => Self::Failed,
             "interrupted" => Self::Interrupted,
             "scratch" => Self::Scratch,
@@ -174,7 +178,7 @@ impl Catalog {
         let id = id.clone();
         self.write(Durability::Host, move |c| {
             c.prepare_cached(
-                "UPDATE drafts SET saved_at = ?2, state = CASE WHEN state IN ('scratch', 'publishing') THEN state ELSE 'saved' END WHERE id = ?1",
+                "UPDATE drafts SET saved_at = ?2, state = CASE WHEN state IN ('scratch', 'publishing', 'queued') THEN state ELSE 'saved' END WHERE id = ?1",
             )?
             .execute(params![id.as_str(), at.0])?;
             c.prepare_cached(

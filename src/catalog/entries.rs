@@ -254,6 +254,18 @@ impl Catalog {
         })
     }
 
+    /// Returns the listed objects of `parent` whose names begin with `start`.
+    pub fn objects_starting(&self, parent: Ino, start: &str) -> CatalogResult<Vec<Entry>> {
+        self.read(|c| {
+            let mut q = c.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM entries
+                 WHERE parent = ?1 AND name >= ?2 AND name < ?2 || char(0x10FFFF) AND shown = 1 AND kind = 2"
+            ))?;
+            let rows = q.query_map(params![sql(parent), start], from_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// Returns whether anything is listed or reserved in `parent`.
     pub fn has_children(&self, parent: Ino) -> CatalogResult<bool> {
         self.read(|c| {

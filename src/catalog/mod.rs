@@ -16,6 +16,7 @@ mod drafts;
 mod entries;
 mod error;
 mod events;
+mod guards;
 mod objects;
 mod rebuild;
 mod schema;
@@ -31,6 +32,7 @@ pub use drafts::{DraftRow, DraftState, NewPlace};
 pub use entries::{Entry, Kind, NewEntry, Shown};
 pub use error::{CatalogError, CatalogResult};
 pub use events::Event;
+pub use guards::Guarded;
 pub use objects::{FileRow, Merged, ObjectDetail, ObjectFacts};
 pub use writer::Durability;
 

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::error::{CatalogError, CatalogResult};
 
 /// Every step in order. Index + 1 is the schema version that it leads to.
-const STEPS: &[&str] = &[STEP_1];
+const STEPS: &[&str] = &[STEP_1, STEP_2];
 
 const STEP_1: &str = "
 -- Small facts about the catalog itself: 'store' (URL), 'capabilities' (what a probe found).
@@ -99,6 +99,16 @@ SELECT CASE WHEN d.path = '' THEN e.name ELSE d.path || '/' || e.name END AS s3_
        e.mtime / 1000000000 AS modified_at, o.published_at / 1000000000 AS published_at, o.supersedes
 FROM entries e JOIN objects o ON o.row = e.row JOIN entries d ON d.ino = e.parent
 WHERE e.kind = 2 AND e.shown = 1;
+";
+
+const STEP_2: &str = "
+-- Bytes of published objects that are kept for a while against clients that overwrite without asking.
+CREATE TABLE guards (
+    id    TEXT PRIMARY KEY,  -- the draft that became the object; its bytes are in guard/<id>
+    key   TEXT    NOT NULL,
+    etag  TEXT    NOT NULL,  -- the version that was published
+    until INTEGER NOT NULL   -- ns
+) WITHOUT ROWID;
 ";
 
 /// Brings `conn` to the newest schema.

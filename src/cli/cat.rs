@@ -13,8 +13,8 @@ use super::objects::{Bucket, path_of};
 use super::refused::Refused;
 use super::{Context, output};
 
-/// Also reaches a file that the mount hides behind a directory of the same name.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Also reaches a file that the mount hides behind a directory of the same name.")]
 pub struct Args {
     /// The file, as users of the mount see it
     path: String,

@@ -20,8 +20,11 @@ enum Action {
     Rebuild(RebuildArgs),
 }
 
-/// Drafts that are not published yet are kept. Refused while the store is mounted with this state directory.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Drafts that are not published yet are kept. Refused while the store is mounted with this \
+                  state directory."
+)]
 struct RebuildArgs {
     #[command(flatten)]
     store: CommandStoreArgs,

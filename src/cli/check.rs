@@ -13,9 +13,11 @@ use super::args::CommandStoreArgs;
 use super::objects::Bucket;
 use super::{Context, output};
 
-/// The exit code says what is wrong: 10 credentials, 11 no such bucket, 12 another error of the store, 13 no credentials,
-/// 14 no answer, 15 no TLS.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The exit code says what is wrong: 10 credentials, 11 no such bucket, 12 another error of \
+                  the store, 13 no credentials, 14 no answer, 15 no TLS."
+)]
 pub struct Args {
     #[command(flatten)]
     store: CommandStoreArgs,
@@ -29,7 +31,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<u8> {
         let url = bucket.store.url();
         let mut out = std::io::stdout();
         writeln!(out, "{url}: can be used")?;
-        let atomic = bucket.creates_are_atomic().await?;
+        let atomic = bucket.probe().await?;
         writeln!(out, "{url}: {}", words_of(atomic, bucket.settings.write.weak_store))?;
         let census = census(&bucket).await?;
         for (domain, count) in bucket.layout.domains().iter().zip(&census) {

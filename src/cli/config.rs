@@ -7,8 +7,8 @@ use crate::config;
 use super::args::{CommandStoreArgs, DirArgs};
 use super::{Context, output};
 
-/// What it prints can be used as a configuration file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "What it prints can be used as a configuration file.")]
 pub struct Args {
     #[command(flatten)]
     store: CommandStoreArgs,

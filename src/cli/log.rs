@@ -10,17 +10,16 @@ use super::Context;
 /// command warnings only.
 pub fn start(context: &Context, long_running: bool) {
     let level = match (context.verbose, long_running) {
-        // fuser::reply complains of every answer that nobody waits for any more: an interrupted call, an unmount
-        (0, false) => "warn,aws=error,fuser::reply=off",
-        (0, true) => "warn,cairnfs=info,aws=error,fuser::reply=off",
-        (1, false) => "warn,cairnfs=info,fuser::reply=off",
-        (1, true) => "warn,cairnfs=debug,fuser::reply=off",
+        (0, false) => "warn,aws=error",
+        (0, true) => "warn,cairnfs=info,aws=error",
+        (1, false) => "warn,cairnfs=info",
+        (1, true) => "warn,cairnfs=debug",
         _ => "info,cairnfs=trace",
     };
     let filter = match context.environment.log_filter() {
         // a filter that cannot be read says so on standard error and leaves out what it does not understand
         Some(directives) => EnvFilter::builder().parse_lossy(directives),
-        None => EnvFilter::new(level),
+        None => EnvFilter::new(format!("{level},{}", crate::fuse::QUIET)),
     };
     let terminal = std::io::stderr().is_terminal();
     let format =

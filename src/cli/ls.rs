@@ -12,8 +12,8 @@ use super::objects::{Bucket, path_of};
 use super::refused::Refused;
 use super::{Context, output};
 
-/// Names ordered bytewise, directories with a trailing slash.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Names ordered bytewise, directories with a trailing slash.")]
 pub struct Args {
     /// A directory or file, as users of the mount see it
     #[arg(default_value = "/", hide_default_value = true)]

@@ -10,6 +10,7 @@ mod check;
 mod config;
 mod demo;
 mod detach;
+mod drafts;
 pub mod exit;
 mod log;
 mod ls;
@@ -17,10 +18,12 @@ mod mount;
 mod objects;
 mod output;
 mod preflight;
+mod probed;
 mod put;
 mod refused;
 mod signals;
 mod status;
+mod trash;
 mod umount;
 
 use std::process::ExitCode;
@@ -33,7 +36,7 @@ use crate::config::Environment;
 #[derive(Debug, Parser)]
 #[command(name = "cairnfs", version, max_term_width = 100)]
 struct Cli {
-    /// Say more about what is being done; twice for every request to the store (RUST_LOG says it in detail)
+    /// Say more about what is being done; twice for even more (RUST_LOG chooses in detail)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
     #[command(subcommand)]
@@ -48,6 +51,8 @@ enum Command {
     Umount(umount::Args),
     /// Say how a mount is doing
     Status(status::Args),
+    /// Deal with what could not be published
+    Drafts(drafts::Args),
     /// Say whether the store can be used, and what in it cannot be shown
     Check(check::Args),
     /// Print the effective settings as TOML
@@ -58,6 +63,8 @@ enum Command {
     Cat(cat::Args),
     /// Store a file of this host and print the key it got
     Put(put::Args),
+    /// List, put back or delete for good what was deleted
+    Trash(trash::Args),
     /// Work on the catalog of a store
     Catalog(catalog::Args),
     /// Try it all out, without an account or a server
@@ -83,11 +90,13 @@ pub fn main() -> ExitCode {
         Command::Mount(args) => mount::run(args, &context),
         Command::Umount(args) => umount::run(&args, &context),
         Command::Status(args) => status::run(&args, &context),
+        Command::Drafts(args) => drafts::run(&args, &context),
         Command::Check(args) => check::run(&args, &context),
         Command::Config(args) => config::run(&args, &context),
         Command::Ls(args) => ls::run(&args, &context),
         Command::Cat(args) => cat::run(&args, &context),
         Command::Put(args) => put::run(&args, &context),
+        Command::Trash(args) => trash::run(&args, &context),
         Command::Catalog(args) => catalog::run(&args, &context),
         Command::Demo(args) => demo::run(&args, &context),
     };

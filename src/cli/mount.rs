@@ -13,9 +13,12 @@ use crate::systemd::Notifier;
 use super::args::{DirArgs, StoreArgs, warn};
 use super::{Context, detach, exit, output, preflight, signals};
 
-/// SIGTERM and SIGINT publish what waits, unmount and end it. In the foreground unless --daemon is given.
 #[derive(Debug, clap::Args)]
 #[command(allow_missing_positional = true)]
+#[command(
+    after_help = "SIGTERM and SIGINT publish what waits, unmount and end it. In the foreground unless \
+                  --daemon is given."
+)]
 pub struct Args {
     /// The store: s3://bucket or file:///directory [env: S3_BUCKET_NAME]
     store: Option<String>,

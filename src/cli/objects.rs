@@ -7,9 +7,10 @@ use crate::config::Settings;
 use crate::daemon;
 use crate::layout::Layout;
 use crate::store::{ListPage, ObjectStore, StoreResult, probe, retry};
+use crate::types::Clock;
 
-use super::Context;
 use super::args::CommandStoreArgs;
+use super::{Context, probed};
 
 /// A store with its layout.
 pub struct Bucket {
@@ -70,7 +71,23 @@ impl Bucket {
     /// # Errors
     /// When it cannot be found out.
     pub async fn creates_are_atomic(&self) -> StoreResult<bool> {
-        probe(&*self.store, self.layout.service_prefix()).await.map(|can| can.atomic_create)
+        if let Some(known) = self.store.known_capabilities() {
+            return Ok(known.atomic_create);
+        }
+        if probed::was_sound(&self.settings.dirs.probed, Clock.now()) {
+            return Ok(true);
+        }
+        self.probe().await
+    }
+
+    /// As [`Self::creates_are_atomic`], but asked of the store now.
+    ///
+    /// # Errors
+    /// When it cannot be found out.
+    pub async fn probe(&self) -> StoreResult<bool> {
+        let sound = probe(&*self.store, self.layout.service_prefix()).await?.atomic_create;
+        probed::remember(&self.settings.dirs.probed, sound);
+        Ok(sound)
     }
 
     /// Hands every page of a listing to `each`.

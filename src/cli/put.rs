@@ -10,9 +10,10 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{SameBytes, WeakStore};
+use crate::drafts::create::{Created, Creator, has_same_bytes};
 use crate::drafts::facts::content_type;
 use crate::layout::{DirKind, DirPlacement, FilePlacement, random_suffix};
-use crate::store::{ObjectInfo, ObjectMeta, StoreError, UploadBody};
+use crate::store::{ObjectMeta, StoreError, UploadBody};
 use crate::types::{DraftId, ObjectKey, Sha256Hex};
 
 use super::args::CommandStoreArgs;
@@ -29,8 +30,11 @@ const SLOWEST_UPLOAD: u64 = 128 << 10;
 /// From this size on a bar shows how far it is.
 const BAR_BYTES: u64 = 32 << 20;
 
-/// The key is the only line on standard output. It differs from PATH where that is taken: nothing is overwritten.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The key is the only line on standard output. It differs from PATH where that is taken: \
+                  nothing is overwritten."
+)]
 pub struct Args {
     /// The file on this host
     local: PathBuf,
@@ -162,11 +166,6 @@ struct Upload<'a> {
     id: DraftId,
 }
 
-enum Outcome {
-    Ours,
-    Taken,
-}
-
 impl Upload<'_> {
     /// Stores the file as `wanted` or under an alternative of that name, and returns the key it got.
     async fn store_as(&self, wanted: &str) -> anyhow::Result<ObjectKey> {
@@ -182,12 +181,14 @@ impl Upload<'_> {
             ),
             Some(WeakStore::Suffix) | None => {}
         }
+        let patience = self.bucket.patience() + Duration::from_secs(self.source.size / SLOWEST_UPLOAD);
+        let creator = Creator { store: &*self.bucket.store, patience, look: weak.is_some() };
         let mut key = if weak == Some(WeakStore::Suffix) { self.alternative(wanted)? } else { asked.clone() };
         for attempt in 1..=MAX_NAMES {
-            match self.create(&key, &asked, attempt, weak.is_some()).await? {
-                Outcome::Ours => return Ok(key),
-                Outcome::Taken if key == asked && self.has_same_bytes(&asked).await? => return Ok(asked),
-                Outcome::Taken => key = self.alternative(wanted)?,
+            match self.create(&creator, &key, &asked, attempt).await? {
+                Created::Ours(_) => return Ok(key),
+                Created::Taken if key == asked && self.has_same_bytes(&asked).await? => return Ok(asked),
+                Created::Taken => key = self.alternative(wanted)?,
             }
         }
         Err(Refused::Taken(wanted.to_owned()).into())
@@ -199,15 +200,13 @@ impl Upload<'_> {
         Ok(ObjectKey::new(name.ok_or_else(|| Refused::Taken(wanted.to_owned()))?)?)
     }
 
-    /// Asks the store to create `key` until it says yes or no for sure. On a store that does not decide itself
-    /// (`weak`), looks before and after.
     async fn create(
         &self,
+        creator: &Creator<'_>,
         key: &ObjectKey,
         asked: &ObjectKey,
         attempt: u32,
-        weak: bool,
-    ) -> anyhow::Result<Outcome> {
+    ) -> Result<Created, StoreError> {
         let meta = ObjectMeta {
             draft_id: Some(self.id.clone()),
             written_for: Some(key.clone()),
@@ -217,45 +216,7 @@ impl Upload<'_> {
             supersedes: (key != asked).then(|| asked.clone()),
             ..ObjectMeta::default()
         };
-        let store = &self.bucket.store;
-        let patience = self.bucket.patience() + Duration::from_secs(self.source.size / SLOWEST_UPLOAD);
-        loop {
-            if weak && self.look(key).await?.is_some() {
-                return Ok(Outcome::Taken);
-            }
-            let created = self.bucket.ask_for(patience, || store.create(key, &self.source.body, &meta)).await;
-            match created {
-                Ok(_) if !weak => return Ok(Outcome::Ours),
-                Ok(_) | Err(StoreError::AlreadyExists(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-            // taken: by ourselves, when the answer to an earlier request was lost, or by another
-            match self.look(key).await {
-                Ok(Some(info)) if self.wrote(&info, key, attempt) => return Ok(Outcome::Ours),
-                // gone again within the moment
-                Ok(None) => {}
-                // another's, or it cannot be told: rather twice than lost
-                Ok(Some(_)) | Err(_) => return Ok(Outcome::Taken),
-            }
-        }
-    }
-
-    async fn look(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, StoreError> {
-        let store = &self.bucket.store;
-        match self.bucket.ask(|| store.head(key)).await {
-            Ok(info) => Ok(Some(info)),
-            Err(StoreError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether this very attempt made the object (semantics 4.3).
-    fn wrote(&self, info: &ObjectInfo, key: &ObjectKey, attempt: u32) -> bool {
-        info.meta.as_ref().is_some_and(|meta| {
-            meta.draft_id.as_ref() == Some(&self.id)
-                && meta.written_for.as_ref() == Some(key)
-                && meta.attempt == Some(attempt)
-        })
+        creator.create(key, &self.source.body, &meta).await
     }
 
     /// Whether the object of that name has these bytes already and need not be stored again (semantics 4.7).
@@ -263,9 +224,7 @@ impl Upload<'_> {
         if self.bucket.settings.write.same_bytes == SameBytes::Keep {
             return Ok(false);
         }
-        let sha256 = |info: &ObjectInfo| info.meta.as_ref().and_then(|meta| meta.sha256);
-        let known = self.look(key).await?;
-        Ok(known
-            .is_some_and(|info| info.size == self.source.size && sha256(&info) == Some(self.source.sha256)))
+        let Source { size, sha256, .. } = self.source;
+        has_same_bytes(&*self.bucket.store, self.bucket.patience(), key, size, sha256).await
     }
 }

@@ -13,6 +13,9 @@ pub enum Refused {
     /// The store holds nothing there.
     #[error("{0}: no such file or directory in {1}")]
     NotFound(String, String),
+    /// The trash holds no copy of it.
+    #[error("{0}: nothing of that name is in the trash of {1}; 'cairnfs trash list' shows what is")]
+    NotInTrash(String, String),
     /// It is a directory where a file is wanted.
     #[error("{0}: is a directory; 'cairnfs ls' lists it")]
     IsDirectory(String),
@@ -48,7 +51,7 @@ impl Refused {
             | Self::Scratch(_)
             | Self::TooLarge { .. }
             | Self::WeakStore(_) => exit::REFUSED,
-            Self::NotFound(..) => exit::NOT_FOUND,
+            Self::NotFound(..) | Self::NotInTrash(..) => exit::NOT_FOUND,
             Self::IsDirectory(_) => exit::FAILURE,
         }
     }

@@ -11,9 +11,12 @@ use crate::control::place;
 
 use super::{Context, mount, output};
 
-/// The kernel's own umount cannot wait for what is not published yet. What does not get done within `drain` stays on
-/// this host and is published at the next mount; the exit code is then 20 plus its number.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The kernel's own umount cannot wait for what is not published yet. What does not get done \
+                  within `drain` stays on this host and is published at the next mount; the exit code is \
+                  then 20 plus its number."
+)]
 pub struct Args {
     /// Where it is mounted
     mountpoint: PathBuf,

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::drafts::create::{SameBytes, WeakStore};
 use crate::layout::{DomainSpec, LayoutOptions};
 use crate::store::S3Settings;
 
@@ -56,18 +57,6 @@ pub enum StoreTarget {
     Dir(PathBuf),
 }
 
-/// What to do on a store that does not refuse the second of two racing creates (semantics 4.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WeakStore {
-    /// Look, put, look again: can overwrite in a race.
-    #[default]
-    Check,
-    /// Every new file gets a suffix: safe.
-    Suffix,
-    /// Mount read-only.
-    Refuse,
-}
-
 /// What close does when the store cannot be reached (semantics 3.11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenUnreachable {
@@ -76,16 +65,6 @@ pub enum WhenUnreachable {
     Queue,
     /// It fails with EIO.
     Fail,
-}
-
-/// What becomes of a file whose bytes the object of its name has already (semantics 4.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SameBytes {
-    /// It is not stored again.
-    #[default]
-    Skip,
-    /// It is stored under a suffix.
-    Keep,
 }
 
 /// `[write]`: how drafts become objects.
@@ -219,4 +198,6 @@ pub struct Dirs {
     pub cache: PathBuf,
     /// Control sockets.
     pub runtime: PathBuf,
+    /// A file in which commands remember for a while what a probe of this store found.
+    pub probed: PathBuf,
 }

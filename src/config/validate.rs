@@ -215,6 +215,7 @@ fn dirs(flags: &Overrides, env: &Environment, store: Option<&StoreTarget>) -> Di
         state: state.unwrap_or_else(|| env.state_base().join(&own)),
         cache: cache.unwrap_or_else(|| env.cache_base().join(&own)),
         runtime: env.runtime_directory(),
+        probed: env.cache_base().join("probed").join(&own),
     }
 }
 

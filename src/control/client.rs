@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::place::{self, MountEntry};
-use super::protocol::{Answer, DrainReport, MAX_LINE_BYTES, Progress, Request, StatusReport};
+use super::protocol::{
+    Answer, Dealt, DraftReport, DrainReport, MAX_LINE_BYTES, Progress, Request, StatusReport,
+};
 
 /// How long the daemon may be silent. It says something every second while a request runs.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -109,6 +111,55 @@ impl Client {
             drop(self.stream.read(&mut [0]));
         }
         Ok(report)
+    }
+
+    /// Returns the drafts that are failed or interrupted.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`], [`ClientError::Lost`].
+    pub fn drafts(mut self) -> Result<Vec<DraftReport>, ClientError> {
+        self.send(&Request::Drafts)?;
+        let mut drafts = Vec::new();
+        loop {
+            match self.receive()? {
+                Answer::Draft(draft) => drafts.push(*draft),
+                Answer::End => return Ok(drafts),
+                Answer::Progress(_) => {}
+                other => return Err(self.unexpected(other)),
+            }
+        }
+    }
+
+    /// Retries or discards drafts ([`Request::RetryDrafts`], [`Request::DiscardDrafts`]); returns what became of each.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`], [`ClientError::Lost`].
+    pub fn deal(mut self, request: &Request) -> Result<Vec<Dealt>, ClientError> {
+        self.send(request)?;
+        let mut all = Vec::new();
+        loop {
+            match self.receive()? {
+                Answer::Dealt(one) => all.push(one),
+                Answer::End => return Ok(all),
+                Answer::Progress(_) => {}
+                other => return Err(self.unexpected(other)),
+            }
+        }
+    }
+
+    /// Asks for the content of a draft. Returns its size, and where to read exactly so many bytes from.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`], [`ClientError::Lost`].
+    pub fn draft_content(mut self, id: &str) -> Result<(u64, impl io::Read), ClientError> {
+        self.send(&Request::DraftContent { id: id.to_owned() })?;
+        loop {
+            match self.receive()? {
+                Answer::Content { size } => return Ok((size, self.stream.take(size))),
+                Answer::Progress(_) => {}
+                other => return Err(self.unexpected(other)),
+            }
+        }
     }
 
     fn send(&mut self, request: &Request) -> Result<(), ClientError> {

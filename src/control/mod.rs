@@ -1,4 +1,4 @@
-//! Talking to a running mount: `cairnfs status`, `cairnfs umount` and what comes later.
+//! Talking to a running mount: `cairnfs status`, `cairnfs umount`, `cairnfs drafts`.
 //!
 //! A mount listens on a unix socket whose name follows from its mount point ([`place`]). One connection carries one
 //! request and its answers, each a line of JSON ([`protocol`]). The daemon implements [`ControlHandler`]; the commands
@@ -14,5 +14,5 @@ pub mod place;
 pub mod protocol;
 pub mod server;
 
-pub use protocol::{DrainReport, StatusReport};
+pub use protocol::{DraftReport, DrainReport, StatusReport};
 pub use server::{ControlFailure, ControlHandler, ControlServer, ProgressSink};

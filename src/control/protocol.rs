@@ -16,9 +16,30 @@ pub enum Request {
     Status,
     /// Take no new writes, publish what waits, carry out deletes, unmount (semantics 10.3).
     DrainAndUnmount,
+    /// Which drafts are failed or interrupted (semantics 3.14)? Answered by one [`Answer::Draft`] each.
+    Drafts,
+    /// Show these again and publish them. Answered by one [`Answer::Dealt`] each.
+    RetryDrafts {
+        /// Ids, or beginnings of them; at most [`MAX_IDS`].
+        ids: Vec<String>,
+    },
+    /// Remove these for good. Answered by one [`Answer::Dealt`] each.
+    DiscardDrafts {
+        /// As in [`Request::RetryDrafts`].
+        ids: Vec<String>,
+    },
+    /// Send the content of this one. Answered by [`Answer::Content`], and the bytes behind it.
+    DraftContent {
+        /// An id, or a beginning of one.
+        id: String,
+    },
 }
 
-/// One line of an answer: any number of `Progress`, then one of the others.
+/// How many ids a request may name: with 35 bytes each they fit into the longest request.
+pub const MAX_IDS: usize = 1000;
+
+/// One line of an answer: any number of `Progress`, then one of the others, or any number of `Draft` or `Dealt` and
+/// then `End`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
@@ -26,6 +47,17 @@ pub enum Answer {
     Status(Box<StatusReport>),
     /// The answer to [`Request::DrainAndUnmount`]: the mount is gone.
     Drained(DrainReport),
+    /// One of the drafts asked for.
+    Draft(Box<DraftReport>),
+    /// What became of one of the drafts that the request named.
+    Dealt(Dealt),
+    /// So many bytes follow, behind the end of this line.
+    Content {
+        /// Bytes.
+        size: u64,
+    },
+    /// There is nothing more.
+    End,
     /// The request goes on.
     Progress(Progress),
     /// The request failed.
@@ -128,6 +160,38 @@ pub struct DraftCounts {
     pub interrupted: u64,
     /// Scratch files.
     pub scratch: u64,
+}
+
+/// A draft that was not published and is kept. `cairnfs drafts list --json` prints it as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DraftReport {
+    /// Its id.
+    pub id: String,
+    /// `failed` or `interrupted`.
+    pub state: String,
+    /// The path that was asked for, as users of the mount see it.
+    pub path: String,
+    /// The path under which it shows; absent where it is kept out of the directory.
+    pub shown_as: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// When its content was last written.
+    pub written_at: String,
+    /// Why it was not published.
+    pub reason: String,
+}
+
+/// What became of one draft that a request named.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dealt {
+    /// Its id, as it was asked for.
+    pub id: String,
+    /// The path under which it shows now, where it was retried.
+    pub path: Option<String>,
+    /// Why nothing was done, one line.
+    pub error: Option<String>,
 }
 
 /// How much of a budget is used.

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::place::{self, PlaceError};
-use super::protocol::{Answer, DrainReport, Progress, Request, StatusReport};
+use super::protocol::{Answer, Dealt, DraftReport, DrainReport, MAX_IDS, Progress, Request, StatusReport};
 use crate::types::{Clock, Timestamp};
 
 /// How many clients are served at once. A person and a monitor need two.
@@ -30,6 +30,10 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How old a socket that nobody listens on must be to be removed.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
+/// How much content is sent at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+/// How long a client may take to make room for a piece: it writes to a disk or a network of its own.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest request, in bytes.
 const MAX_REQUEST_BYTES: u64 = 64 * 1024;
 
@@ -61,6 +65,30 @@ pub trait ControlHandler: Send + Sync + 'static {
     /// # Errors
     /// When the mount could not be taken away: somebody still uses it, or the system refused.
     async fn drain_and_unmount(&self, progress: ProgressSink) -> Result<DrainReport, ControlFailure>;
+
+    /// Returns the drafts that are failed or interrupted.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    async fn drafts(&self) -> Result<Vec<DraftReport>, ControlFailure>;
+
+    /// Shows one of them again, publishes it in the background, and returns the path under which it shows.
+    ///
+    /// # Errors
+    /// When there is none of this id, or it cannot be shown again.
+    async fn retry_draft(&self, id: &str) -> Result<String, ControlFailure>;
+
+    /// Removes one of them for good.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    async fn discard_draft(&self, id: &str) -> Result<(), ControlFailure>;
+
+    /// Opens the content of one of them.
+    ///
+    /// # Errors
+    /// When there is none of this id, or its content cannot be opened.
+    async fn draft_content(&self, id: &str) -> Result<std::fs::File, ControlFailure>;
 }
 
 /// A listening control socket. Dropping it closes every connection and removes the socket.
@@ -194,14 +222,14 @@ async fn serve(
         }
     };
     let (sink, mut progress) = mpsc::channel(8);
-    let last = {
+    let Reply { lines, content } = {
         let work = perform(request, handler, ProgressSink(sink));
         tokio::pin!(work);
         let mut latest = Progress::default();
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         loop {
             tokio::select! {
-                answer = &mut work => break answer,
+                reply = &mut work => break reply,
                 Some(step) = progress.recv() => latest = step,
                 _ = heartbeat.tick() => {
                     // a client that went away does not stop the work it asked for
@@ -212,8 +240,13 @@ async fn serve(
             drop(send(&mut writer, &Answer::Progress(latest.clone())).await);
         }
     };
-    let ending = matches!(last, Answer::Drained(_));
-    send(&mut writer, &last).await?;
+    let ending = matches!(lines.as_slice(), [Answer::Drained(_)]);
+    for line in &lines {
+        send(&mut writer, line).await?;
+    }
+    if let Some((file, size)) = content {
+        send_bytes(&mut writer, file, size).await?;
+    }
     drop(unanswered);
     if ending {
         // the connection stays open until the process is done with the state directory: its end tells the client
@@ -222,13 +255,85 @@ async fn serve(
     Ok(())
 }
 
-async fn perform(request: Request, handler: &dyn ControlHandler, progress: ProgressSink) -> Answer {
-    match request {
-        Request::Status => Answer::Status(Box::new(handler.status().await)),
-        Request::DrainAndUnmount => match handler.drain_and_unmount(progress).await {
-            Ok(report) => Answer::Drained(report),
-            Err(ControlFailure(message)) => Answer::Failed { message },
-        },
+/// What a request is answered with: lines, and bytes behind the last of them.
+struct Reply {
+    lines: Vec<Answer>,
+    content: Option<(std::fs::File, u64)>,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self { lines: vec![answer], content: None }
+    }
+}
+
+impl From<ControlFailure> for Reply {
+    fn from(ControlFailure(message): ControlFailure) -> Self {
+        Answer::Failed { message }.into()
+    }
+}
+
+async fn perform(request: Request, handler: &dyn ControlHandler, progress: ProgressSink) -> Reply {
+    let done = match request {
+        Request::Status => Ok(Answer::Status(Box::new(handler.status().await)).into()),
+        Request::DrainAndUnmount => {
+            handler.drain_and_unmount(progress).await.map(|report| Answer::Drained(report).into())
+        }
+        Request::Drafts => handler.drafts().await.map(|drafts| {
+            let lines = drafts.into_iter().map(|draft| Answer::Draft(Box::new(draft)));
+            Reply { lines: lines.chain([Answer::End]).collect(), content: None }
+        }),
+        Request::RetryDrafts { ids } => {
+            deal(&ids, &progress, |id| async move { handler.retry_draft(id).await.map(Some) }).await
+        }
+        Request::DiscardDrafts { ids } => {
+            deal(&ids, &progress, |id| async move { handler.discard_draft(id).await.map(|()| None) }).await
+        }
+        Request::DraftContent { id } => handler.draft_content(&id).await.and_then(|file| {
+            let size = file.metadata().map_err(|e| ControlFailure(format!("{id}: {e}")))?.len();
+            Ok(Reply { lines: vec![Answer::Content { size }], content: Some((file, size)) })
+        }),
+    };
+    done.unwrap_or_else(Reply::from)
+}
+
+/// Deals with one draft after the other.
+async fn deal<'a, F>(
+    ids: &'a [String],
+    progress: &ProgressSink,
+    act: impl Fn(&'a str) -> F,
+) -> Result<Reply, ControlFailure>
+where
+    F: Future<Output = Result<Option<String>, ControlFailure>>,
+{
+    if ids.len() > MAX_IDS {
+        return Err(ControlFailure(format!("at most {MAX_IDS} drafts can be named at once")));
+    }
+    let mut lines = Vec::with_capacity(ids.len() + 1);
+    for (done, id) in ids.iter().enumerate() {
+        progress.report(ids.len() - done, id);
+        let (path, error) = match act(id).await {
+            Ok(path) => (path, None),
+            Err(ControlFailure(message)) => (None, Some(message)),
+        };
+        lines.push(Answer::Dealt(Dealt { id: id.clone(), path, error }));
+    }
+    lines.push(Answer::End);
+    Ok(Reply { lines, content: None })
+}
+
+/// Sends `size` bytes of `file`; a file that has become shorter ends the connection early, which the client notices.
+async fn send_bytes(
+    writer: &mut (impl tokio::io::AsyncWrite + Unpin),
+    file: std::fs::File,
+    size: u64,
+) -> std::io::Result<()> {
+    let mut left = tokio::fs::File::from_std(file).take(size);
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let length = left.read(&mut piece).await?;
+        let Some(bytes) = piece.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+        tokio::time::timeout(PIECE_TIMEOUT, writer.write_all(bytes)).await??;
     }
 }
 

@@ -1,4 +1,4 @@
-//! What `cairnfs status` and `cairnfs umount` ask of a running mount.
+//! What `cairnfs status`, `cairnfs umount` and `cairnfs drafts` ask of a running mount.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use crate::cache::Cache;
 use crate::config::{Settings, store_url};
 use crate::control::protocol::{DraftCounts, StoreState, Usage};
-use crate::control::{ControlFailure, ControlHandler, DrainReport, ProgressSink, StatusReport};
-use crate::fs::{Filesystem, LeftOver};
+use crate::control::{ControlFailure, ControlHandler, DraftReport, DrainReport, ProgressSink, StatusReport};
+use crate::fs::{Filesystem, KeptDraft, KeptResult, LeftOver};
 use crate::fuse::Mounted;
 use crate::store::Watched;
 use crate::types::Clock;
@@ -83,6 +83,7 @@ impl MountHandler {
 impl ControlHandler for MountHandler {
     async fn status(&self) -> StatusReport {
         let mut warnings = self.fixed.warnings.clone();
+        warnings.extend(self.fs.weakness().map(str::to_owned));
         let fs = match self.fs.status() {
             Ok(fs) => fs,
             Err(e) => {
@@ -110,13 +111,13 @@ impl ControlHandler for MountHandler {
                 draft: count(fs.open),
                 waiting: count(fs.saved),
                 publishing: count(fs.publishing),
-                queued: 0,
+                queued: count(fs.queued),
                 failed: count(fs.failed),
                 interrupted: count(fs.interrupted),
                 scratch: count(fs.scratch),
             },
             deletes_pending: count(fs.deletes),
-            staging: Usage { used: fs.staging_used, budget: None },
+            staging: Usage { used: fs.staging_used, budget: fs.staging_budget },
             cache_memory: Usage { used: cache.memory_used, budget: Some(cache.memory_budget) },
             cache_disk: Usage { used: cache.disk_used, budget: Some(cache.disk_budget) },
             warnings,
@@ -149,5 +150,41 @@ impl ControlHandler for MountHandler {
         }
         self.end.send_replace(Some(left));
         Ok(super::report(left))
+    }
+
+    async fn drafts(&self) -> Result<Vec<DraftReport>, ControlFailure> {
+        let fs = Arc::clone(&self.fs);
+        let kept = tokio::task::spawn_blocking(move || fs.kept_drafts()).await;
+        let kept = kept.map_err(|e| ControlFailure(e.to_string()))?;
+        let kept = kept.map_err(|e| ControlFailure(format!("the drafts cannot be read: {e}")))?;
+        Ok(kept.into_iter().map(draft_report).collect())
+    }
+
+    async fn retry_draft(&self, id: &str) -> Result<String, ControlFailure> {
+        told(self.fs.retry_kept(id).await)
+    }
+
+    async fn discard_draft(&self, id: &str) -> Result<(), ControlFailure> {
+        told(self.fs.discard_kept(id)).map(drop)
+    }
+
+    async fn draft_content(&self, id: &str) -> Result<std::fs::File, ControlFailure> {
+        told(self.fs.kept_content(id))
+    }
+}
+
+fn told<T>(result: KeptResult<T>) -> Result<T, ControlFailure> {
+    result.map_err(|e| ControlFailure(e.to_string()))
+}
+
+fn draft_report(draft: KeptDraft) -> DraftReport {
+    DraftReport {
+        id: draft.id.to_string(),
+        state: draft.state.as_str().to_owned(),
+        path: draft.wanted,
+        shown_as: draft.shown_as,
+        size: draft.size,
+        written_at: draft.written_at.rfc3339(),
+        reason: draft.reason,
     }
 }

@@ -22,9 +22,10 @@ pub use store::open_store;
 
 use crate::cache::{Cache, CacheOptions};
 use crate::catalog::{Catalog, FileRow};
-use crate::config::{Settings, store_url};
+use crate::config::{Settings, WhenUnreachable, store_url};
 use crate::control::place::SOURCE_PREFIX;
 use crate::control::{ControlServer, DrainReport};
+use crate::drafts::guard::Guard;
 use crate::drafts::staging::Staging;
 use crate::fs::{Filesystem, LeftOver, Options, Ownership, Parts};
 use crate::fuse::{Invalidator, MountOptions, Mounted, clear_dead_mount, mount};
@@ -32,9 +33,14 @@ use crate::layout::Layout;
 use crate::read::{ObjectReader, ReadOptions};
 use crate::store::{ObjectStore, Watched};
 use crate::systemd::Notifier;
+use crate::types::{Clock, OnDamage};
 
 use handler::MountHandler;
 use lock::StateLock;
+
+/// A store that has not answered for this part of the deadline is known to be down: calls are answered at once from then
+/// on, well before those that found it out by waiting.
+const OUTAGE_PART: u32 = 3;
 
 /// What a mount needs to know beside its settings.
 #[derive(Debug)]
@@ -75,8 +81,10 @@ pub async fn run_mount(args: MountArgs, settings: Settings) -> anyhow::Result<Dr
     // Who waits for this may have gone.
     let _ = ready.send(at);
     let housekeeping = tokio::spawn(Arc::clone(&running.fs).housekeeping());
+    let queue = tokio::spawn(Arc::clone(&running.fs).work_queue());
     let left = serve(&running, &settings, &stop, &notifier).await;
     housekeeping.abort();
+    queue.abort();
     running.cache.shutdown();
     running.control.close().await;
     left.map(report)
@@ -93,22 +101,31 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
     let target = settings.target()?;
     let layout = Arc::new(layout(settings)?);
     let catalog = Arc::new(Catalog::open(&catalog_path(&settings.dirs.state), &store_url(target))?);
-    let store = Watched::new(open_store(settings).await?);
+    let store = Watched::new(open_store(settings).await?, settings.read.deadline / OUTAGE_PART);
     let watched: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
     let capabilities = check::check_and_probe(&*watched, &catalog, &layout).await?;
     let staging = Arc::new(
-        Staging::open(&settings.dirs.state.join("staging"), settings.write.free_floor)
-            .with_context(|| format!("{}: staging cannot be used", settings.dirs.state.display()))?,
+        Staging::open(
+            &settings.dirs.state.join("staging"),
+            settings.write.free_floor,
+            settings.write.staging_budget,
+        )
+        .with_context(|| format!("{}: staging cannot be used", settings.dirs.state.display()))?,
     );
-    let cache = Arc::new(open_cache(settings)?);
+    let cache = Arc::new(open_cache(settings, &catalog)?);
     let read_options = ReadOptions { deadline: settings.read.deadline, ..ReadOptions::default() };
     let invalidator = Arc::new(Invalidator::default());
+    let guard = Guard::open(&settings.dirs.state.join("guard"), Arc::clone(&catalog), settings.write.guard)
+        .with_context(|| {
+        format!("{}: what was kept cannot be looked at", settings.dirs.state.display())
+    })?;
     let parts = Parts {
         store: Arc::clone(&watched),
         capabilities,
         catalog,
         layout,
         staging,
+        guard: Arc::new(guard),
         cache: Arc::clone(&cache),
         reader: ObjectReader::new(watched, Arc::clone(&cache), read_options),
         notices: Arc::clone(&invalidator) as _,
@@ -116,6 +133,9 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
     let fs = Filesystem::new(parts, fs_options(settings), settings.read.deadline)?;
     if let Some(why) = fs.read_only() {
         tracing::warn!("nothing can be written: {why}");
+    }
+    if let Some(weakness) = fs.weakness() {
+        tracing::warn!("{weakness}");
     }
     let mounted = Arc::new(mount(
         &fs,
@@ -193,10 +213,13 @@ fn catalog_path(state: &Path) -> PathBuf {
     state.join("catalog.sqlite")
 }
 
-fn open_cache(settings: &Settings) -> anyhow::Result<Cache> {
+fn open_cache(settings: &Settings, catalog: &Arc<Catalog>) -> anyhow::Result<Cache> {
     let mut options = CacheOptions::new(settings.dirs.cache.clone());
     options.memory_budget = settings.cache.memory;
     options.disk_budget = settings.cache.disk;
+    let catalog = Arc::clone(catalog);
+    options.on_damage =
+        OnDamage::new(move |key, what| catalog.event(Clock.now(), "damaged", key.as_str(), what));
     Cache::open(options)
         .with_context(|| format!("{}: the cache cannot be used", settings.dirs.cache.display()))
 }
@@ -214,8 +237,14 @@ fn fs_options(s: &Settings) -> Options {
         list_ttl: s.read.list_ttl,
         miss_ttl: s.read.miss_ttl,
         deadline: s.read.deadline,
+        publish_after: s.write.publish_after,
+        queue_unreachable: s.write.when_unreachable == WhenUnreachable::Queue,
+        weak_store: s.write.weak_store,
+        same_bytes: s.write.same_bytes,
         empty_after: s.write.empty_after,
         delete_after: s.write.delete_after,
+        scratch_ttl: s.write.scratch_ttl,
+        trash_keep: s.write.trash_keep,
         read_only: s.mount.read_only,
     }
 }

@@ -86,7 +86,8 @@ impl Deletes {
                 None
             }
         };
-        let Some(delete) = pending else { return };
+        // a draft that never was an object is the file system's to delete
+        let Some(delete) = pending.filter(|d| !d.etag.as_str().is_empty()) else { return };
         if delete.hidden_only {
             let told = "moved away and not made again: the object shows under its name";
             self.catalog.event(Clock.now(), "shown-again", key.as_str(), told);

@@ -72,10 +72,18 @@ pub struct Known {
     pub changed: bool,
     /// Changed since it was last made durable.
     pub unsaved: bool,
+    /// Its writers were done with it, and nothing changed since: it is in the queue, or was.
+    pub complete: bool,
     /// Bytes were written (not only a size set).
     pub wrote: bool,
     /// A close that wrote to it has returned 0.
     pub saved: bool,
+    /// When it was last made durable: its place in the queue.
+    pub closed_at: Timestamp,
+    /// The store did not answer: it waits for it.
+    pub queued: bool,
+    /// The user who made it.
+    pub owner: u32,
     /// A write failed.
     pub write_error: bool,
     /// A process that opened or wrote it was killed.
@@ -96,8 +104,6 @@ pub struct Known {
     pub handles: u32,
     /// It has lost its name (unlinked while open).
     pub unlinked: bool,
-    /// Somebody is on the way to open it (a redirect): it must not be forgotten meanwhile.
-    pub awaited: bool,
     hash: RunningHash,
     presized: Presized,
 }
@@ -124,6 +130,11 @@ impl Presized {
         if self.size == 0 || range.is_empty() || self.written.len() >= MAX_RANGES {
             return;
         }
+        if range.end > self.size {
+            // then it was not the size of the whole file but where its data begins: a hole that is meant (dd seek=)
+            *self = Self::default();
+            return;
+        }
         let at = self.written.partition_point(|r| r.end < range.start);
         let mut merged = range;
         while let Some(r) = self.written.get(at).copied().filter(|r| r.start <= merged.end) {
@@ -141,7 +152,7 @@ impl Presized {
 
 impl Known {
     /// Returns what is known of a draft that was just made, empty.
-    pub fn new(id: DraftId, row: i64, maker: ProcessId, at: Timestamp) -> Self {
+    pub fn new(id: DraftId, row: i64, maker: ProcessId, owner: u32, at: Timestamp) -> Self {
         Self {
             id,
             row,
@@ -156,8 +167,12 @@ impl Known {
             mtime_set: false,
             changed: false,
             unsaved: false,
+            complete: false,
             wrote: false,
             saved: false,
+            closed_at: at,
+            queued: false,
+            owner,
             write_error: false,
             killed: false,
             publishing: false,
@@ -168,7 +183,6 @@ impl Known {
             writers: Vec::new(),
             handles: 0,
             unlinked: false,
-            awaited: false,
             hash: RunningHash { next: 0, digest: Some(Sha256::new()) },
             presized: Presized::default(),
         }
@@ -202,7 +216,8 @@ impl Known {
             self.hash = RunningHash { next: 0, digest: Some(Sha256::new()) };
             self.presized = Presized::default();
             self.wrote = false;
-        } else if size > self.size && !self.wrote {
+        } else if size > self.size && !self.wrote && (self.size == 0 || self.presized.size > 0) {
+            // Not where it begins with the content of an object: the data was there before the size.
             self.presized = Presized { size, written: Vec::new() };
         } else if size < self.hash.next {
             self.hash.digest = None;
@@ -228,9 +243,22 @@ impl Known {
         self.note_change(at);
     }
 
+    /// Forgets what kept it from being published: its content is taken as complete, still to be saved.
+    pub fn forgive(&mut self) {
+        self.set_aside = false;
+        self.write_error = false;
+        self.killed = false;
+        self.queued = false;
+        self.presized = Presized::default();
+        self.changed = true;
+        self.unsaved = true;
+        self.wrote = self.size > 0;
+    }
+
     fn note_change(&mut self, at: Timestamp) {
         self.changed = true;
         self.unsaved = true;
+        self.complete = false;
         if !self.mtime_set {
             self.mtime = at;
         }
@@ -306,7 +334,7 @@ mod tests {
     use super::*;
 
     fn known() -> Known {
-        Known::new(DraftId::random(), 1, ProcessId::default(), Timestamp(0))
+        Known::new(DraftId::random(), 1, ProcessId::default(), 0, Timestamp(0))
     }
 
     #[test]
@@ -349,6 +377,25 @@ mod tests {
         k.note_write(5, b"56789", Timestamp(1));
         assert!(k.unfilled());
         k.note_write(0, b"01234", Timestamp(1));
+        assert!(!k.unfilled());
+    }
+
+    #[test]
+    fn presized_and_written_beyond_is_a_file_with_a_hole() {
+        let mut k = known();
+        k.note_truncate(10, Timestamp(1));
+        k.note_write(10, b"abc", Timestamp(1));
+        assert!(!k.unfilled());
+    }
+
+    #[test]
+    fn content_of_an_object_that_is_given_a_greater_size_is_not_unfilled() {
+        let mut k = known();
+        k.size = 10;
+        k.origin = Origin::Object { key: ObjectKey::new("a/b").unwrap(), etag: ETag::new("1"), size: 10 };
+        k.note_truncate(20, Timestamp(1));
+        assert!(!k.unfilled());
+        k.note_write(15, b"56789", Timestamp(1));
         assert!(!k.unfilled());
     }
 

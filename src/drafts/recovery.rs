@@ -16,8 +16,8 @@ pub enum Found {
 pub enum Recovery {
     /// Take it up as it is: an empty placeholder, a scratch file.
     Resume,
-    /// It was acknowledged: look for an earlier attempt, then publish.
-    Publish,
+    /// It was acknowledged: queue it.
+    Queue,
     /// Its writer died with the daemon: keep it out of the directory.
     Interrupt,
     /// Leave it where it is: it was set aside before.
@@ -35,12 +35,8 @@ pub const fn plan(draft: &DraftRow, found: Found) -> Recovery {
     match draft.state {
         DraftState::Failed | DraftState::Interrupted => Recovery::KeepAside,
         DraftState::Scratch => Recovery::Resume,
-        DraftState::Saved | DraftState::Publishing => {
-            if size == 0 && draft.attempt == 0 {
-                Recovery::Resume
-            } else {
-                Recovery::Publish
-            }
+        DraftState::Saved | DraftState::Publishing | DraftState::Queued => {
+            if size == 0 && draft.attempt == 0 { Recovery::Resume } else { Recovery::Queue }
         }
         DraftState::Open => match (size, draft.base.is_some()) {
             (0, true) => Recovery::Forget,
@@ -75,8 +71,13 @@ mod tests {
 
     #[test]
     fn acknowledged_with_bytes_is_never_forgotten() {
-        for state in [DraftState::Saved, DraftState::Publishing, DraftState::Failed, DraftState::Interrupted]
-        {
+        for state in [
+            DraftState::Saved,
+            DraftState::Publishing,
+            DraftState::Queued,
+            DraftState::Failed,
+            DraftState::Interrupted,
+        ] {
             for beside in [false, true] {
                 assert_ne!(plan(&draft(state, beside), Found::File(1)), Recovery::Forget);
             }

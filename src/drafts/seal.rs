@@ -9,15 +9,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::create::{Created, Creator, SameBytes, WeakStore, has_same_bytes, is_ours};
 use super::deletes::Deletes;
 use super::draft::Draft;
 use super::facts::{content_type, facts};
+use super::guard::Guard;
 use super::staging::Staging;
 use crate::cache::{Cache, Version};
-use crate::catalog::{Catalog, CatalogError, Entry};
+use crate::catalog::{Catalog, CatalogError, DraftRow, Entry};
 use crate::layout::{Layout, random_suffix};
 use crate::store::{ObjectInfo, ObjectMeta, ObjectStore, StoreError, UploadBody, retry};
-use crate::types::{Clock, DraftId, ObjectKey, Sha256Hex, Timestamp};
+use crate::types::{Clock, DraftId, Ino, ObjectKey, Sha256Hex, Timestamp};
 
 /// Names that are tried before giving up: with 62^7 suffixes a second collision is already an accident.
 const MAX_NAMES: u32 = 100;
@@ -68,15 +70,23 @@ pub struct Sealer {
     pub cache: Arc<Cache>,
     /// Where the content is.
     pub staging: Arc<Staging>,
+    /// Keeps the content for a while.
+    pub guard: Arc<Guard>,
     /// Carried out before their key is created again.
     pub deletes: Arc<Deletes>,
     /// How long transient failures of the store are ridden out.
     pub patience: Duration,
+    /// What to do where the store does not decide who wins a race; `None` where it does.
+    pub weak_store: Option<WeakStore>,
+    /// Whether bytes that are there already are stored again.
+    pub same_bytes: SameBytes,
 }
 
-enum Outcome {
-    Ours(Box<ObjectInfo>),
-    Taken,
+/// What a draft holds.
+#[derive(Debug, Clone, Copy)]
+struct Content {
+    size: u64,
+    sha256: Sha256Hex,
 }
 
 impl Sealer {
@@ -115,6 +125,23 @@ impl Sealer {
         let body = self.body(draft, &id, size).await?;
         let record =
             self.catalog.draft_of(row)?.ok_or_else(|| SealError::Local(format!("draft {id} is unknown")))?;
+        if let Some(sealed) = self.claim_earlier_attempt(draft, &record, sha256).await? {
+            return Ok(sealed);
+        }
+        let content = Content { size, sha256 };
+        if let Some((key, _)) = &beside
+            && let Some(twin) = self.twin(row, key.as_str(), content).await?
+        {
+            return self.drop_for(draft, &record, twin);
+        }
+        let creator = Creator {
+            store: &*self.store,
+            patience: self.patience,
+            look: self.weak_store == Some(WeakStore::Check),
+        };
+        if self.weak_store == Some(WeakStore::Suffix) && self.key_of(row)?.as_str() == record.wanted {
+            self.take_next_name(&id, row, &record.wanted)?;
+        }
         let mut attempt = record.attempt;
         for _ in 0..MAX_NAMES {
             let key = self.key_of(row)?;
@@ -122,47 +149,102 @@ impl Sealer {
             self.deletes.settle(&key).await;
             self.catalog.begin_attempt(&id, attempt, &key, sha256)?;
             let meta = ObjectMeta {
-                draft_id: Some(id.clone()),
-                written_for: Some(key.clone()),
-                attempt: Some(attempt),
-                sha256: Some(sha256),
                 mtime,
                 content_type: Some(content_type(key.file_name())),
                 supersedes: beside.as_ref().map(|b| b.0.clone()),
-                other: std::collections::BTreeMap::new(),
+                ..attempt_meta(&id, &key, attempt, sha256)
             };
-            match self.create(&key, &body, &meta).await? {
-                Outcome::Ours(info) => return self.record(draft, &id, &record.wanted, *info, sha256),
-                Outcome::Taken => self.take_next_name(&id, row, &record.wanted)?,
+            match creator.create(&key, &body, &meta).await? {
+                Created::Ours(info) => return self.record(draft, &id, &record.wanted, *info, sha256),
+                Created::Taken => {
+                    if key.as_str() == record.wanted
+                        && let Some(twin) = self.twin(row, &record.wanted, content).await?
+                    {
+                        return self.drop_for(draft, &record, twin);
+                    }
+                    self.take_next_name(&id, row, &record.wanted)?;
+                }
             }
         }
         Err(SealError::NoName(record.wanted))
     }
 
-    /// Looks whether an attempt of an earlier run did create its object, and records it if so.
-    ///
-    /// # Errors
-    /// [`SealError`] where the store cannot say.
-    pub async fn claim_earlier_attempt(&self, draft: &Arc<Draft>) -> Result<Option<Sealed>, SealError> {
-        let (id, row) = {
-            let k = draft.state.lock();
-            (k.id.clone(), k.row)
+    /// Looks whether an earlier attempt, of which nobody knows how it ended, did create its object, and records it if so.
+    async fn claim_earlier_attempt(
+        &self,
+        draft: &Arc<Draft>,
+        record: &DraftRow,
+        sha256: Sha256Hex,
+    ) -> Result<Option<Sealed>, SealError> {
+        let Some(key) = record.attempt_key.as_ref().filter(|_| record.sha256 == Some(sha256)) else {
+            return Ok(None);
         };
-        let Some(record) = self.catalog.draft_of(row)? else { return Ok(None) };
-        let (Some(key), Some(sha256)) = (record.attempt_key, record.sha256) else { return Ok(None) };
-        let found = retry::retry(self.patience, || self.store.head(&key)).await;
-        match found {
-            Ok(info) if is_ours(&info, &id, &key, record.attempt) => {
-                let sealed = self.record(draft, &id, &record.wanted, info, sha256)?;
-                let mut known = draft.state.lock();
-                known.published = true;
-                known.changed = false;
-                drop(known);
-                Ok(Some(sealed))
+        match retry::retry(self.patience, || self.store.head(key)).await {
+            Ok(info) if is_ours(&info, &attempt_meta(&record.id, key, record.attempt, sha256)) => {
+                Ok(Some(self.record(draft, &record.id, &record.wanted, info, sha256)?))
             }
-            Ok(_) | Err(StoreError::NotFound(_)) => Ok(None),
-            Err(e) => Err(e.into()),
+            Err(e) if e.is_transient() => Err(e.into()),
+            // Whether it exists or may not be asked: the create decides, under a suffix if need be.
+            Ok(_) | Err(_) => Ok(None),
         }
+    }
+
+    /// Gives the staging file of a published draft, which has no writer any more, to the cache and the guard.
+    pub fn put_away(&self, id: &DraftId, object: Option<(Version, Option<Sha256Hex>)>) {
+        let path = self.staging.path(id);
+        if let Some((version, sha256)) = object
+            && path.exists()
+        {
+            self.guard.keep(id, &version.key, &version.etag, &path);
+            if let Err(e) = self.cache.adopt(&version, &path, sha256) {
+                tracing::debug!("{}: not taken into the cache: {e}", version.key);
+            }
+        }
+        self.staging.remove(id);
+    }
+
+    /// Looks for an object that holds the draft's bytes already: the one of the name `wanted`, or its newest suffixed version
+    /// (semantics 4.7).
+    async fn twin(&self, row: i64, wanted: &str, content: Content) -> Result<Option<ObjectKey>, SealError> {
+        if self.same_bytes == SameBytes::Keep {
+            return Ok(None);
+        }
+        let Some(entry) = self.catalog.entry_by_row(row)? else { return Ok(None) };
+        let newest = self.newest_alternative(entry.parent, wanted, content.size)?;
+        for path in std::iter::once(wanted.to_owned()).chain(newest) {
+            let Ok(key) = ObjectKey::new(path) else { continue };
+            if has_same_bytes(&*self.store, self.patience, &key, content.size, content.sha256).await? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the path of the newest suffixed version of `wanted`, where it has this size.
+    fn newest_alternative(&self, parent: Ino, wanted: &str, size: u64) -> Result<Option<String>, SealError> {
+        let (dir, _) = wanted.rsplit_once('/').unwrap_or_default();
+        let named = self.catalog.objects_starting(parent, &self.layout.alternative_start(wanted))?;
+        let newest = named
+            .into_iter()
+            .filter(|e| self.layout.is_alternative(&format!("{dir}/{}", e.name), wanted))
+            .max_by_key(|e| e.mtime);
+        Ok(newest.filter(|n| n.size == size).map(|n| format!("{dir}/{}", n.name)))
+    }
+
+    /// Drops a draft whose bytes the object `twin` has already.
+    fn drop_for(&self, draft: &Arc<Draft>, record: &DraftRow, twin: ObjectKey) -> Result<Sealed, SealError> {
+        let told = format!("not stored again: {twin} has the same bytes");
+        self.catalog.event(now(), "same-bytes", &record.wanted, &told);
+        let entry = self
+            .catalog
+            .entry_by_row(record.row)?
+            .ok_or_else(|| SealError::Local("the draft lost its entry".into()))?;
+        self.catalog.remove_draft(&record.id)?;
+        if draft.state.lock().writers.is_empty() {
+            self.staging.remove(&record.id);
+        }
+        self.deletes.notices.entry_changed(entry.parent, &entry.name);
+        Ok(Sealed { entry, key: twin, suffixed: false })
     }
 
     async fn digest(&self, draft: &Arc<Draft>) -> Result<Sha256Hex, SealError> {
@@ -200,30 +282,6 @@ impl Sealer {
         ObjectKey::new(path).map_err(|e| SealError::Local(e.to_string()))
     }
 
-    /// Asks the store to create `key` until it says yes or no for sure.
-    async fn create(
-        &self,
-        key: &ObjectKey,
-        body: &UploadBody,
-        meta: &ObjectMeta,
-    ) -> Result<Outcome, SealError> {
-        loop {
-            match retry::retry(self.patience, || self.store.create(key, body, meta)).await {
-                Ok(info) => return Ok(Outcome::Ours(Box::new(info))),
-                Err(StoreError::AlreadyExists(_)) => {}
-                Err(e) => return Err(e.into()),
-            }
-            let (Some(id), Some(attempt)) = (&meta.draft_id, meta.attempt) else { return Ok(Outcome::Taken) };
-            match retry::retry(self.patience, || self.store.head(key)).await {
-                Ok(info) if is_ours(&info, id, key, attempt) => return Ok(Outcome::Ours(Box::new(info))),
-                // Taken and gone again within the moment: it is free, ask again.
-                Err(StoreError::NotFound(_)) => {}
-                // Another's, or it cannot be read: rather twice than lost.
-                Ok(_) | Err(_) => return Ok(Outcome::Taken),
-            }
-        }
-    }
-
     fn take_next_name(&self, id: &DraftId, row: i64, wanted: &str) -> Result<(), SealError> {
         let entry = self
             .catalog
@@ -257,10 +315,7 @@ impl Sealer {
         let quiet = draft.state.lock().writers.is_empty();
         if quiet {
             let version = Version { key: info.key.clone(), etag: info.etag.clone(), size: info.size };
-            if let Err(e) = self.cache.adopt(&version, &self.staging.path(id), Some(sha256)) {
-                tracing::debug!("{}: not taken into the cache: {e}", info.key);
-            }
-            self.staging.remove(id);
+            self.put_away(id, Some((version, Some(sha256))));
         }
         Ok(Sealed { entry, key: info.key, suffixed })
     }
@@ -288,10 +343,15 @@ pub fn free_alternative(
     Err(SealError::NoName(wanted.to_owned()))
 }
 
-fn is_ours(info: &ObjectInfo, id: &DraftId, key: &ObjectKey, attempt: u32) -> bool {
-    info.meta.as_ref().is_some_and(|m| {
-        m.draft_id.as_ref() == Some(id) && m.written_for.as_ref() == Some(key) && m.attempt == Some(attempt)
-    })
+/// The metadata by which an attempt is known again (semantics 4.3).
+fn attempt_meta(id: &DraftId, key: &ObjectKey, attempt: u32, sha256: Sha256Hex) -> ObjectMeta {
+    ObjectMeta {
+        draft_id: Some(id.clone()),
+        written_for: Some(key.clone()),
+        attempt: Some(attempt),
+        sha256: Some(sha256),
+        ..ObjectMeta::default()
+    }
 }
 
 fn now() -> Timestamp {

@@ -76,12 +76,12 @@ const fn finish(f: CloseFacts) -> CloseAction {
     if f.killed {
         return CloseAction::Interrupt("its writer was killed");
     }
-    if f.unfilled {
-        return CloseAction::Interrupt("it was given a size and not filled");
-    }
     // A draft beside an object that was only truncated, and an empty new file, are no documents (3.3, 3.8).
     if f.size == 0 || (f.beside && !f.wrote) {
         return CloseAction::Nothing;
+    }
+    if f.unfilled {
+        return CloseAction::Interrupt("it was given a size and not filled");
     }
     CloseAction::Publish
 }
@@ -146,8 +146,11 @@ mod tests {
     #[test]
     fn truncated_beside_an_object_is_not_published() {
         let f = CloseFacts { beside: true, wrote: false, size: 0, ..WRITTEN };
-        assert_eq!(on_flush(f), CloseAction::Nothing);
-        assert_eq!(on_release(f), CloseAction::Nothing);
+        let longer = CloseFacts { size: 100, unfilled: true, ..f };
+        for f in [f, longer] {
+            assert_eq!(on_flush(f), CloseAction::Nothing);
+            assert_eq!(on_release(f), CloseAction::Nothing);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What happens by itself: due deletes, empty drafts whose makers have ended, redirects that nobody followed.
+//! What happens by itself: due deletes, empty drafts whose makers have ended, redirects that nobody followed, what is
+//! too old.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Filesystem, FsResult, join, process};
-use crate::catalog::Kind;
+use crate::catalog::{DraftRow, DraftState, Kind};
 use crate::drafts::draft::Draft;
 use crate::layout::scratch_is_for;
 use crate::types::{Clock, Ino, Timestamp};
@@ -39,6 +40,10 @@ impl LeftOver {
 impl Filesystem {
     /// Runs for ever; the caller ends it by dropping the future.
     pub async fn housekeeping(self: Arc<Self>) {
+        tokio::join!(self.keep_house(), self.expire_scratch(), self.keep_trash());
+    }
+
+    async fn keep_house(&self) {
         let mut ended: HashMap<Ino, Timestamp> = HashMap::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -50,6 +55,12 @@ impl Filesystem {
             if self.read_only().is_some() {
                 continue; // what an earlier run left waits for a mount that may write
             }
+            if let Err(e) = self.delete_unsent(|d| d.due_at <= Clock.now()) {
+                tracing::warn!("deleted drafts cannot be dealt with: {e}");
+            }
+            let guarded = self.guard.used();
+            let tight = guarded > 0 && self.staging.takes() < guarded;
+            self.guard.expire(Clock.now(), tight);
             if let Err(e) = self.deletes.run_due(false).await {
                 tracing::warn!("pending deletes cannot be read: {e}");
             }
@@ -147,6 +158,10 @@ impl Filesystem {
         self.tasks.close();
         self.tasks.wait().await;
         self.tasks.reopen();
+        self.empty_queue().await;
+        if let Err(e) = self.delete_unsent(|_| true) {
+            tracing::warn!("deleted drafts cannot be dealt with: {e}");
+        }
         if let Err(e) = self.deletes.run_due(true).await {
             tracing::warn!("pending deletes cannot be read: {e}");
         }
@@ -154,16 +169,9 @@ impl Filesystem {
 
     /// Counts what a stop leaves behind: acknowledged drafts and pending deletes.
     fn left_over(&self) -> LeftOver {
-        let drafts = {
-            let locals = self.locals.lock();
-            locals
-                .values()
-                .filter(|d| {
-                    let k = d.state.lock();
-                    !k.scratch && !k.published && !k.set_aside && k.size > 0
-                })
-                .count()
-        };
+        let acknowledged =
+            |d: &DraftRow| matches!(d.state, DraftState::Saved | DraftState::Publishing | DraftState::Queued);
+        let drafts = self.catalog.drafts().map_or(0, |d| d.iter().filter(|d| acknowledged(d)).count());
         LeftOver { drafts, deletes: self.catalog.deletes().map_or(0, |d| d.len()) }
     }
 

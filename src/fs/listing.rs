@@ -90,6 +90,7 @@ impl Filesystem {
             self.misses.lock().remove(&(parent, name.clone()));
             self.notices.entry_changed(parent, name);
         }
+        self.look_for_overwritten(parent, &merged.changed);
     }
 
     /// Asks the store for a name that the catalog does not have. Returns the entry if there is one now.
@@ -119,7 +120,8 @@ impl Filesystem {
             Ok(page) if !page.objects.is_empty() || !page.prefixes.is_empty() => {
                 return Ok(Some(self.catalog.ensure_dir(dir.ino, name.as_str(), &full, Clock.now())?));
             }
-            Ok(_) | Err(StoreError::Unavailable(_)) => {}
+            Ok(_) => {}
+            Err(e) if e.is_transient() => {}
             Err(e) => return Err(e.into()),
         }
         match object {
@@ -149,7 +151,7 @@ impl Filesystem {
             || self.misses.lock().get(&(dir.ino, name.to_owned())).copied().is_some_and(fresh)
     }
 
-    fn remember_miss(&self, parent: Ino, name: &str, at: Timestamp) {
+    pub(super) fn remember_miss(&self, parent: Ino, name: &str, at: Timestamp) {
         let mut misses = self.misses.lock();
         if misses.len() >= MAX_MISSES {
             misses.retain(|_, seen| at.since(*seen) < self.options.miss_ttl);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Attr, Caller, Filesystem, FsError, FsResult, join, process_of};
 use crate::catalog::{DraftRow, DraftState, Entry, Kind, NewEntry, Shown};
 use crate::drafts::draft::{Draft, Known, Origin};
-use crate::types::{Clock, DraftId, ETag, Ino, ObjectKey, ProcessId};
+use crate::types::{Clock, DraftId, ETag, Ino, ObjectKey};
 
 /// A draft or scratch file that is about to be made.
 pub(super) struct NewLocal<'a> {
@@ -39,7 +39,8 @@ impl Filesystem {
     fn take_up(&self, entry: &Entry, record: &DraftRow) -> FsResult<Draft> {
         let file = self.staging.reopen(&record.id)?;
         let size = file.metadata()?.len();
-        let mut known = Known::new(record.id.clone(), entry.row, record.maker, record.made_at);
+        let owner = entry.uid.unwrap_or(self.options.ownership.uid);
+        let mut known = Known::new(record.id.clone(), entry.row, record.maker, owner, record.made_at);
         if size > 0 {
             known.note_origin_copied(); // the bytes did not pass here: the digest is taken from the file
         }
@@ -50,6 +51,8 @@ impl Filesystem {
         known.wrote = size > 0;
         known.changed = size > 0 && entry.kind == Kind::Draft;
         known.saved = record.saved_at.is_some();
+        known.closed_at = record.saved_at.unwrap_or(record.made_at);
+        known.queued = record.state == DraftState::Queued;
         known.mtime = record.mtime_set.unwrap_or(entry.mtime);
         known.mtime_set = record.mtime_set.is_some();
         known.set_aside = matches!(record.state, DraftState::Failed | DraftState::Interrupted);
@@ -97,13 +100,12 @@ impl Filesystem {
         };
         let (entry, record) =
             self.catalog.insert_draft(entry, record).inspect_err(|_| self.staging.remove(&id))?;
-        let mut known = Known::new(id, record.row, maker, now);
+        let mut known = Known::new(id, record.row, maker, new.caller.uid, now);
         known.scratch = new.scratch;
         known.beside = new.beside;
         known.listed = listed;
         known.origin = new.origin;
         known.size = size;
-        known.awaited = true;
         let draft = Arc::new(Draft::new(entry.ino, file, known));
         self.locals.lock().insert(entry.ino, Arc::clone(&draft));
         self.misses.lock().remove(&(new.parent, entry.name.clone()));
@@ -137,21 +139,36 @@ impl Filesystem {
         }
     }
 
-    /// Returns an unpublished draft that `maker` has beside the object `key`.
-    pub(super) fn draft_beside(&self, key: &ObjectKey, maker: ProcessId) -> Option<Arc<Draft>> {
+    /// Returns whether a closed draft is left to its maker, the caller's user, for a while (semantics 3.6): he may do with
+    /// it what he likes.
+    pub(super) fn waits_for(&self, draft: &Draft, caller: Caller) -> bool {
+        let known = draft.state.lock();
+        !self.options.publish_after.is_zero()
+            && known.saved
+            && known.owner == caller.uid
+            && known.writers.is_empty()
+            && !known.publishing
+            && !known.queued
+            && !known.published
+            && !known.set_aside
+    }
+
+    /// Returns an unpublished draft that the caller's process has beside the object `key`, or the user's where drafts are
+    /// left to their makers for a while.
+    pub(super) fn draft_beside(&self, key: &ObjectKey, caller: Caller) -> Option<Arc<Draft>> {
+        let maker = process_of(caller);
+        let patient = !self.options.publish_after.is_zero();
         let locals = self.locals.lock();
         locals
             .values()
             .find(|d| {
-                let mut k = d.state.lock();
-                let found = !k.published
+                let k = d.state.lock();
+                !k.published
                     && !k.publishing
                     && !k.set_aside
                     && !k.unlinked
-                    && k.maker == maker
-                    && k.beside.as_ref().is_some_and(|b| b.0 == *key);
-                k.awaited |= found;
-                found
+                    && (k.maker == maker || (patient && k.owner == caller.uid))
+                    && k.beside.as_ref().is_some_and(|b| b.0 == *key)
             })
             .cloned()
     }
@@ -211,10 +228,30 @@ impl Filesystem {
         let _busy = draft.busy.lock().await;
         let origin = draft.state.lock().origin.clone();
         let Origin::Object { key, etag, size } = origin else { return Ok(()) };
-        self.staging.reserve(size)?;
+        self.staging.reserve(size, size)?;
         let version = crate::cache::Version { key, etag, size };
         self.reader.read_whole_to(&version, None, &draft.file).await?;
         draft.state.lock().note_origin_copied();
         Ok(())
     }
+
+    /// Fills a draft that was just made with all of `from`. Returns the size.
+    pub(super) async fn fill(&self, draft: &Draft, from: std::fs::File) -> FsResult<u64> {
+        let to = draft.file.try_clone()?;
+        let size = from.metadata()?.len();
+        self.staging.reserve(size, size)?;
+        let copied = tokio::task::spawn_blocking(move || copy_whole(&from, &to)).await;
+        let size = copied.map_err(|e| FsError::Io(e.to_string()))??;
+        draft.state.lock().note_copied(size, Clock.now());
+        Ok(size)
+    }
+}
+
+/// Copies all of `from` to the begin of `to`, inside the host's file system where it can. Returns the size. Blocks.
+fn copy_whole(from: &std::fs::File, to: &std::fs::File) -> std::io::Result<u64> {
+    use std::io::{Seek, SeekFrom};
+    let (mut from, mut to) = (from, to);
+    from.seek(SeekFrom::Start(0))?;
+    to.seek(SeekFrom::Start(0))?;
+    std::io::copy(&mut from, &mut to)
 }

@@ -14,17 +14,23 @@
 
 mod attr;
 mod error;
+mod expiry;
 mod handle;
 mod housekeeping;
+mod kept;
 mod listing;
 mod locals;
 mod ops;
+mod overwritten;
 pub mod process;
 mod publish;
+mod queue;
 mod recover;
 mod redirect;
 mod status;
 mod swap;
+mod trash;
+mod unsent;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,19 +39,24 @@ use std::sync::{OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 pub use attr::{Attr, Caller, Looked, Ownership, Want};
 pub use error::{FsError, FsResult};
 pub use housekeeping::LeftOver;
+pub use kept::{KeptDraft, KeptError, KeptResult};
 pub use ops::{DirEntry, Opened, SetAttr, SetTime, StatFs};
 pub use status::FsStatus;
 
 use crate::cache::Cache;
 use crate::catalog::{Catalog, Entry, Kind};
+use crate::drafts::create::{SameBytes, WeakStore};
 use crate::drafts::deletes::Deletes;
 use crate::drafts::draft::Draft;
+use crate::drafts::guard::Guard;
 use crate::drafts::opens::OpenObjects;
+use crate::drafts::queue::Queue;
 use crate::drafts::seal::Sealer;
 use crate::drafts::staging::Staging;
 use crate::layout::{DirKind, DirPlacement, Layout, Refusal};
@@ -71,10 +82,22 @@ pub struct Options {
     pub miss_ttl: Duration,
     /// How long any call may take that waits for the store.
     pub deadline: Duration,
+    /// How long a closed draft stays its maker's before it is published; zero publishes in close.
+    pub publish_after: Duration,
+    /// A draft that the store does not answer for is queued, and its close succeeds.
+    pub queue_unreachable: bool,
+    /// What to do on a store that does not refuse the second of two racing creates.
+    pub weak_store: WeakStore,
+    /// Whether bytes that are there already are stored again.
+    pub same_bytes: SameBytes,
     /// How long an empty file waits after its maker has ended.
     pub empty_after: Duration,
     /// How long an unlinked object stays in the store.
     pub delete_after: Duration,
+    /// How long an unused scratch file is kept.
+    pub scratch_ttl: Duration,
+    /// How long the trash keeps; `None` is for ever.
+    pub trash_keep: Option<Duration>,
     /// Nothing may be written.
     pub read_only: bool,
 }
@@ -91,6 +114,8 @@ pub struct Parts {
     pub layout: Arc<Layout>,
     /// Where content waits.
     pub staging: Arc<Staging>,
+    /// What is kept of what was published a moment ago.
+    pub guard: Arc<Guard>,
     /// Cached content.
     pub cache: Arc<Cache>,
     /// Reads objects.
@@ -106,13 +131,13 @@ pub struct Filesystem {
     catalog: Arc<Catalog>,
     layout: Arc<Layout>,
     staging: Arc<Staging>,
-    cache: Arc<Cache>,
     reader: Arc<ObjectReader>,
     notices: Arc<dyn Notices>,
     options: Options,
     opens: Arc<OpenObjects>,
     deletes: Arc<Deletes>,
     sealer: Sealer,
+    guard: Arc<Guard>,
     handles: Handles,
     redirects: Redirects,
     /// Drafts and scratch files in use, by the inode number that programs hold.
@@ -127,6 +152,12 @@ pub struct Filesystem {
     listings: Mutex<HashMap<Ino, Arc<tokio::sync::Mutex<()>>>>,
     /// Publishes and other work that a stop waits for.
     tasks: TaskTracker,
+    /// Acknowledged drafts that wait to be published.
+    queue: Mutex<Queue>,
+    /// The queue has something new to do.
+    queue_changed: Notify,
+    /// Something left the queue, or tried to.
+    queue_moved: Notify,
     draining: AtomicBool,
     /// `major:minor` of the mount, once it is mounted.
     device: OnceLock<String>,
@@ -154,8 +185,11 @@ impl Filesystem {
             layout: Arc::clone(&parts.layout),
             cache: Arc::clone(&parts.cache),
             staging: Arc::clone(&parts.staging),
+            guard: Arc::clone(&parts.guard),
             deletes: Arc::clone(&deletes),
             patience: publish_patience,
+            weak_store: (!parts.capabilities.atomic_create).then_some(options.weak_store),
+            same_bytes: options.same_bytes,
         };
         let fs = Arc::new_cyclic(|me| Self {
             store: parts.store,
@@ -163,13 +197,13 @@ impl Filesystem {
             catalog: parts.catalog,
             layout: parts.layout,
             staging: parts.staging,
-            cache: parts.cache,
             reader: parts.reader,
             notices: parts.notices,
             options,
             opens,
             deletes,
             sealer,
+            guard: parts.guard,
             handles: Handles::new(),
             redirects: Redirects::default(),
             locals: Mutex::new(HashMap::new()),
@@ -178,6 +212,9 @@ impl Filesystem {
             recent: Mutex::new(HashMap::new()),
             listings: Mutex::new(HashMap::new()),
             tasks: TaskTracker::new(),
+            queue: Mutex::new(Queue::default()),
+            queue_changed: Notify::new(),
+            queue_moved: Notify::new(),
             draining: AtomicBool::new(false),
             device: OnceLock::new(),
             started_at: Clock.now(),
@@ -198,10 +235,25 @@ impl Filesystem {
     pub fn read_only(&self) -> Option<&'static str> {
         if self.options.read_only {
             Some("mounted read-only")
-        } else if !self.capabilities.atomic_create {
+        } else if !self.capabilities.atomic_create && self.options.weak_store == WeakStore::Refuse {
             Some("the store does not refuse the second of two racing creates")
         } else {
             None
+        }
+    }
+
+    /// Returns what the admin should know of the store: it was said at the start, and is in the status.
+    pub fn weakness(&self) -> Option<&'static str> {
+        match self.options.weak_store {
+            _ if self.capabilities.atomic_create || self.read_only().is_some() => None,
+            WeakStore::Check => Some(
+                "the store lets two writers create one name, so a file could overwrite another in a race; \
+                 weak_store = \"suffix\" would be safe",
+            ),
+            WeakStore::Suffix => {
+                Some("the store lets two writers create one name: every new file gets a suffix")
+            }
+            WeakStore::Refuse => None,
         }
     }
 

@@ -8,10 +8,39 @@ use super::{Filesystem, FsError, FsResult, join};
 use crate::cache::Version;
 use crate::catalog::{DraftState, Entry};
 use crate::drafts::draft::{Draft, Origin};
-use crate::drafts::seal::Sealed;
+use crate::drafts::seal::{SealError, Sealed};
+use crate::store::StoreError;
 use crate::types::{Clock, DraftId, ObjectKey};
 
+/// What an attempt to publish came to.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// It is an object, now or before.
+    Done,
+    /// The store cannot be reached.
+    Unreachable(StoreError),
+}
+
 impl Filesystem {
+    /// Ends writing: publishes, waiting up to `patience`, or where the settings say so leaves the draft to its maker for
+    /// a while and publishes then (semantics 3.6).
+    ///
+    /// # Errors
+    /// As [`Filesystem::publish_and_wait`].
+    pub(super) async fn finish(self: &Arc<Self>, draft: &Arc<Draft>, patience: Duration) -> FsResult<()> {
+        if self.options.publish_after.is_zero() {
+            return self.publish_and_wait(draft, patience).await;
+        }
+        self.publish_after_a_while(draft).await
+    }
+
+    /// Acknowledges a draft and queues it for when its maker is done with it (semantics 3.6).
+    pub(super) async fn publish_after_a_while(&self, draft: &Arc<Draft>) -> FsResult<()> {
+        self.save(draft).await?;
+        self.enqueue(draft, Clock.now().plus(self.options.publish_after));
+        Ok(())
+    }
+
     /// Makes content and name durable on this host; after it a close may return 0.
     pub(super) async fn save(&self, draft: &Arc<Draft>) -> FsResult<()> {
         if !draft.state.lock().unsaved {
@@ -23,8 +52,10 @@ impl Filesystem {
             let k = draft.state.lock();
             (k.id.clone(), k.size, k.mtime)
         };
-        self.catalog.save_draft(&id, size, mtime, Clock.now())?;
+        let now = Clock.now();
+        self.catalog.save_draft(&id, size, mtime, now)?;
         let mut known = draft.state.lock();
+        known.closed_at = now;
         known.unsaved = false;
         known.saved = true;
         Ok(())
@@ -81,16 +112,45 @@ impl Filesystem {
         });
     }
 
-    /// Publishes a draft now.
+    /// Publishes a draft now. Where the store cannot be reached it is queued instead, if it was acknowledged before or the
+    /// settings say so.
+    ///
+    /// # Errors
+    /// Why it was not published. It is kept as failed, out of the directory unless it was acknowledged before.
     pub(super) async fn publish(&self, draft: &Arc<Draft>) -> FsResult<()> {
-        self.copy_origin(draft).await?;
+        match self.attempt(draft).await? {
+            Attempt::Done => Ok(()),
+            Attempt::Unreachable(e) if self.options.queue_unreachable || draft.state.lock().saved => {
+                self.queue_unreachable(draft, &e).await
+            }
+            Attempt::Unreachable(e) => {
+                self.set_aside(draft, DraftState::Failed, &e.to_string())?;
+                Err(e.into())
+            }
+        }
+    }
+
+    /// Tries to publish a draft.
+    ///
+    /// # Errors
+    /// A failure that asking again would not mend; the draft is set aside.
+    pub(super) async fn attempt(&self, draft: &Arc<Draft>) -> FsResult<Attempt> {
+        match self.copy_origin(draft).await {
+            Ok(()) => {}
+            Err(e) => {
+                self.set_aside(draft, DraftState::Failed, &e.to_string())?;
+                return Err(e);
+            }
+        }
         self.list_changed(draft)?;
         match self.sealer.publish(draft).await {
-            Ok(Some(sealed)) => {
-                self.published(draft, &sealed);
-                Ok(())
+            Ok(sealed) => {
+                if let Some(sealed) = sealed {
+                    self.published(draft, &sealed);
+                }
+                Ok(Attempt::Done)
             }
-            Ok(None) => Ok(()),
+            Err(SealError::Store(e)) if e.is_transient() => Ok(Attempt::Unreachable(e)),
             Err(e) => {
                 self.set_aside(draft, DraftState::Failed, &e.to_string())?;
                 Err(e.into())
@@ -117,15 +177,7 @@ impl Filesystem {
             let k = draft.state.lock();
             (k.id.clone(), k.row)
         };
-        let path = self.staging.path(&id);
-        if path.exists() {
-            if let Ok(Some((version, sha256))) = self.version_of(row)
-                && let Err(e) = self.cache.adopt(&version, &path, sha256)
-            {
-                tracing::debug!("{}: not taken into the cache: {e}", version.key);
-            }
-            self.staging.remove(&id);
-        }
+        self.sealer.put_away(&id, self.version_of(row).ok().flatten());
     }
 
     fn version_of(&self, row: i64) -> FsResult<Option<(Version, Option<crate::types::Sha256Hex>)>> {
@@ -154,10 +206,11 @@ impl Filesystem {
     }
 
     /// Keeps a draft that was not published: out of the directory, unless it was acknowledged before.
-    fn set_aside(&self, draft: &Draft, state: DraftState, reason: &str) -> FsResult<()> {
+    pub(super) fn set_aside(&self, draft: &Draft, state: DraftState, reason: &str) -> FsResult<()> {
         let (id, row, hide) = {
             let mut known = draft.state.lock();
             known.set_aside = true;
+            known.publishing = false;
             let hide = !(state == DraftState::Failed && known.saved);
             if hide {
                 known.listed = false;

@@ -8,7 +8,7 @@ use crate::drafts::recovery::{Found, Recovery, plan};
 use crate::types::Clock;
 
 impl Filesystem {
-    /// Takes up every draft. Publishes begin in the background; nothing is waited for.
+    /// Takes up every draft. What was acknowledged is queued; nothing is waited for.
     ///
     /// # Errors
     /// What the catalog or the staging directory says.
@@ -72,19 +72,12 @@ impl Filesystem {
                 Ok(())
             }
             // A store that cannot be written safely must not be written by what an earlier run left either.
-            Recovery::Publish if self.read_only().is_some() => Ok(()),
-            Recovery::Publish => {
+            Recovery::Queue if self.read_only().is_some() => Ok(()),
+            Recovery::Queue => {
                 let Some(entry) = self.catalog.entry_by_row(record.row)? else { return Ok(()) };
                 let Some(draft) = self.local(entry.ino)? else { return Ok(()) };
                 tracing::info!("{}: taken up from an earlier run", self.path_of(entry.parent, &entry.name));
-                let fs = Arc::clone(self);
-                self.tasks.spawn(async move {
-                    match fs.sealer.claim_earlier_attempt(&draft).await {
-                        Ok(Some(_)) => fs.put_away_published(&draft),
-                        // Whether it exists or cannot be asked: publishing decides, under a suffix if need be.
-                        Ok(None) | Err(_) => drop(fs.publish(&draft).await),
-                    }
-                });
+                self.enqueue(&draft, Clock.now());
                 Ok(())
             }
         }

@@ -61,6 +61,11 @@ impl Redirects {
         self.pending.lock().retain(|(t, _, _), r| *t != tid || r.draft != draft);
     }
 
+    /// Returns whether a thread is on its way to `draft`.
+    pub fn leads_to(&self, draft: Ino) -> bool {
+        self.pending.lock().values().any(|r| r.draft == draft)
+    }
+
     /// Takes a redirect of this thread that nobody followed.
     pub fn take_unfollowed(&self, tid: u32, parent: Ino, name: &str) -> Second {
         let mut pending = self.pending.lock();

@@ -14,6 +14,8 @@ pub struct FsStatus {
     pub saved: usize,
     /// Drafts on their way to the store.
     pub publishing: usize,
+    /// Drafts that wait for a store that cannot be reached.
+    pub queued: usize,
     /// Drafts set aside as failed.
     pub failed: usize,
     /// Drafts set aside as interrupted.
@@ -26,6 +28,8 @@ pub struct FsStatus {
     pub read_only: Option<&'static str>,
     /// Bytes in staging files.
     pub staging_used: u64,
+    /// What they may take together, where that is limited.
+    pub staging_budget: Option<u64>,
     /// The newest events, newest first.
     pub events: Vec<Event>,
 }
@@ -43,12 +47,14 @@ impl Filesystem {
             open: count(&[DraftState::Open]),
             saved: count(&[DraftState::Saved]),
             publishing: count(&[DraftState::Publishing]),
+            queued: count(&[DraftState::Queued]),
             failed: count(&[DraftState::Failed]),
             interrupted: count(&[DraftState::Interrupted]),
             scratch: count(&[DraftState::Scratch]),
             deletes: self.catalog.deletes()?.len(),
             read_only: self.read_only(),
             staging_used: self.staging.used(),
+            staging_budget: self.staging.budget(),
             events: self.catalog.events(20)?,
         })
     }

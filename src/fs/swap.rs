@@ -65,7 +65,7 @@ impl Filesystem {
         let file = old.file.try_clone()?;
         let known = {
             let mut state = old.state.lock();
-            let stays = Known::new(state.id.clone(), row, state.maker, state.made_at);
+            let stays = Known::new(state.id.clone(), row, state.maker, state.owner, state.made_at);
             let mut known = std::mem::replace(&mut *state, stays);
             state.set_aside = true; // the old number is nobody's any more
             known.swapped = true;

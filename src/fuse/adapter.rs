@@ -427,8 +427,11 @@ impl Fuse for Adapter {
         empty(reply, self.fs.setxattr(ino(node), &name.to_string_lossy(), value));
     }
 
-    fn getxattr(&self, _req: &Request, node: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        xattr(reply, size, self.fs.getxattr(ino(node), &name.to_string_lossy()));
+    fn getxattr(&self, req: &Request, node: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let (fs, caller, name) = (Arc::clone(&self.fs), caller(req), name.to_string_lossy().into_owned());
+        self.run_bounded(async move { fs.getxattr(caller, ino(node), &name).await }, move |value| {
+            xattr(reply, size, value)
+        });
     }
 
     fn listxattr(&self, _req: &Request, _ino: INodeNo, size: u32, reply: ReplyXattr) {

@@ -8,3 +8,7 @@ mod session;
 
 pub use invalidate::Invalidator;
 pub use session::{MountError, MountOptions, Mounted, clear_dead_mount, mount};
+
+/// A directive for the log's filter: the FUSE library complains of every answer that nobody waits for any more, which an
+/// interrupted call and an unmount leave behind.
+pub const QUIET: &str = "fuser::reply=off";

@@ -22,6 +22,7 @@ mod refusal;
 mod scratch;
 mod suffix;
 mod template;
+mod trash;
 
 pub use conventions::builtin_domains;
 pub use domain::{DEFAULT_MAX_KEY_LENGTH, DeletePolicy, Domain, DomainSpec, UnknownPolicy};
@@ -36,6 +37,7 @@ pub use suffix::{
     random_suffix, split_name,
 };
 pub use template::{FieldKind, Fields, RenderError, Template, TemplateError};
+pub use trash::Trashed;
 
 /// The domains and options of one mount, checked.
 #[derive(Debug, Clone)]
@@ -98,6 +100,16 @@ impl Layout {
     /// Returns the prefix that is for cairnfs itself, with its trailing `/`.
     pub fn service_prefix(&self) -> &str {
         &self.options.service_prefix
+    }
+
+    /// Returns how the last segment of every alternative name of `of` begins.
+    pub fn alternative_start(&self, of: &str) -> String {
+        suffix::alternative_start(of, self.options.django)
+    }
+
+    /// Returns whether `path` is an alternative name of `of` (semantics 4.1), but for names that had to be cut.
+    pub fn is_alternative(&self, path: &str, of: &str) -> bool {
+        suffix::is_alternative(path, of, self.options.django)
     }
 
     /// Returns what kind of scratch file `name` would be in the domain with this index, or none (semantics 6.1).

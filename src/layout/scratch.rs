@@ -95,9 +95,10 @@ use ScratchKind::{Litter, Lock, Work};
 
 /// The scratch names of semantics 6.1. A longer form of a rule stands before its shorter one.
 static RULES: &[Rule] = &[
-    // these three also where the extension is allowed
+    // these four also where the extension is allowed
     everywhere(Lock, &[Text("~$"), Many(any)]),            // Office
     everywhere(Lock, &[Text(".~lock."), Name, Text("#")]), // LibreOffice
+    everywhere(Lock, &[Text(".#"), Name]),                 // emacs
     everywhere(Litter, &[Text("._"), Many(any)]),          // macOS, AppleDouble
     // desktops
     rule(Litter, &[Text(".DS_Store")]),                   // macOS
@@ -113,8 +114,6 @@ static RULES: &[Rule] = &[
     rule(Litter, &[Text(".hidden")]),                     // KDE, GNOME
     rule(Litter, &[Text(".nfs"), Many(hex)]),             // NFS clients, deleted while open
     rule(Litter, &[Text(".fuse_hidden"), Many(hex)]),     // libfuse, deleted while open
-    // locks
-    rule(Lock, &[Text(".#"), Name]), // emacs
     // downloads
     rule(Work, &[Text("Unconfirmed "), Many(digit), Text(".crdownload")]), // Chromium
     rule(Work, &[Name, Text(".crdownload")]),                              // Chromium

@@ -93,6 +93,21 @@ pub fn alternative_name(name: &str, rule: DjangoRule, random: &str) -> String {
     format!("{dir}{root}_{random}{ext}")
 }
 
+/// Returns how the last segment of every alternative of `of` begins.
+pub fn alternative_start(of: &str, rule: DjangoRule) -> String {
+    let file = of.rsplit_once('/').map_or(of, |(_, file)| file);
+    format!("{}_", split_name(file, rule).0)
+}
+
+/// Returns whether `name` is an alternative of `of`, whose root was not cut.
+pub fn is_alternative(name: &str, of: &str, rule: DjangoRule) -> bool {
+    let (dir, file) = of.rfind('/').map_or(("", of), |at| of.split_at(at + 1));
+    let (root, ext) = split_name(file, rule);
+    let rest = name.strip_prefix(dir).and_then(|n| n.strip_prefix(root)).and_then(|n| n.strip_prefix('_'));
+    let random = rest.and_then(|n| n.strip_suffix(ext));
+    random.is_some_and(|r| r.len() == SUFFIX_CHARS && r.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
 /// Returns a free name for `name`, as Django's `get_available_name` finds it: `name` itself if it is free and no
 /// longer than `max_length`, else alternatives, each drawn anew from the original root.
 ///

@@ -10,7 +10,6 @@ use super::ObjectReader;
 use super::assembly::Assembly;
 use super::error::ReadError;
 use super::inflight::{Claim, Ended, Fetch, Inflight};
-use super::outage::Verdict;
 use super::transfer::Transfer;
 use crate::cache::{BLOCK, CachedObject, Reservation};
 use crate::types::ByteRange;
@@ -100,12 +99,6 @@ impl ObjectReader {
     ) -> Result<(), ReadError> {
         let Ending { target, fetch } = ending;
         let _slot = admission.slot;
-        let patience = match self.outage.verdict(Instant::now(), self.options.patience()) {
-            Verdict::Ask(patience) => patience,
-            Verdict::Down(reason) => {
-                return Err(ReadError::Unavailable { key: target.cached.version().key.clone(), reason });
-            }
-        };
         let room = match admission.room {
             Some(room) => room,
             None => target.cached.memory().reserve(Target::room_for(fetch.range)).await,
@@ -116,7 +109,8 @@ impl ObjectReader {
             store: &*self.store,
             version: target.cached.version(),
             sha256: target.cached.expected_sha256(),
-            patience,
+            patience: self.options.patience(),
+            on_damage: self.cache.on_damage(),
         };
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
         let moved = transfer
@@ -126,11 +120,8 @@ impl ObjectReader {
                 fetch.deliver(filled.extent);
             })
             .await;
-        match &moved {
-            Err(ReadError::Unavailable { reason, .. }) => {
-                self.outage.begin(began, Instant::now(), reason.clone());
-            }
-            _ => self.outage.end(Instant::now()),
+        if let Err(ReadError::Unavailable { reason, .. }) = &moved {
+            self.store.gave_up(began, reason);
         }
         moved?;
         self.counters.bytes.fetch_add(fetch.range.len(), Ordering::Relaxed);

@@ -18,7 +18,6 @@ mod error;
 mod fetch;
 mod inflight;
 mod object;
-mod outage;
 pub mod plan;
 mod prefetch;
 mod pressure;
@@ -41,7 +40,6 @@ use crate::cache::{Cache, Version};
 use crate::store::ObjectStore;
 use crate::types::Sha256Hex;
 use fetch::Target;
-use outage::Outage;
 use pressure::Pressure;
 
 /// How reading is tuned. The defaults suit a store that is near as well as one that is 20 ms away.
@@ -101,7 +99,6 @@ pub struct ObjectReader {
     options: ReadOptions,
     runtime: Handle,
     pressure: Pressure,
-    outage: Outage,
     slots_ahead: Arc<Semaphore>,
     slots_fill: Arc<Semaphore>,
     open: Mutex<HashMap<Version, Weak<Target>>>,
@@ -120,7 +117,6 @@ impl ObjectReader {
             cache,
             runtime: Handle::current(),
             pressure: Pressure::new(options.window_max, options.request_max, memory),
-            outage: Outage::default(),
             slots_ahead: Arc::new(Semaphore::new(options.requests_ahead)),
             slots_fill: Arc::new(Semaphore::new(REQUESTS_FILL)),
             open: Mutex::new(HashMap::new()),

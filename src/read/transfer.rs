@@ -17,7 +17,7 @@ use super::assembly::{Assembly, Filled};
 use super::error::ReadError;
 use crate::cache::{BLOCK, Version};
 use crate::store::{ObjectBody, ObjectStore, StoreError};
-use crate::types::Sha256Hex;
+use crate::types::{OnDamage, Sha256Hex};
 
 /// A range that arrives damaged this often stays damaged.
 const DAMAGED_TRIES: u32 = 3;
@@ -34,6 +34,8 @@ pub(super) struct Transfer<'a> {
     pub sha256: Option<Sha256Hex>,
     /// Tries go on until so much time has passed without a byte.
     pub patience: Duration,
+    /// Hears of what came damaged.
+    pub on_damage: &'a OnDamage,
 }
 
 impl Transfer<'_> {
@@ -55,11 +57,12 @@ impl Transfer<'_> {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            if matches!(error, StoreError::Damaged { .. }) {
+            if let StoreError::Damaged { key, detail } = &error {
                 // which of the bytes are wrong is not known; none of them was handed on
                 assembly.restart();
                 damaged += 1;
-                tracing::warn!("{error}; fetched again");
+                let then = if damaged < DAMAGED_TRIES { "fetched again" } else { "given up" };
+                self.on_damage.tell(key, &format!("damaged transfer: {detail}; {then}"));
             } else if assembly.rest().is_empty() {
                 // all bytes, but not the store's word for them
                 assembly.restart();
@@ -70,7 +73,7 @@ impl Transfer<'_> {
             }
             let delay = delays.next().unwrap_or(self.patience);
             let hopeless = damaged >= DAMAGED_TRIES || progress.elapsed() + delay >= self.patience;
-            if !error.is_transient() || hopeless {
+            if !error.is_transient() || matches!(error, StoreError::Down(_)) || hopeless {
                 return Err(ReadError::from_store(&self.version.key, error));
             }
             tracing::debug!("reading '{}' goes on after: {error}", self.version.key);

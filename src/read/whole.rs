@@ -38,6 +38,7 @@ impl ObjectReader {
         match (sha256, hash) {
             (Some(expected), Some(found)) if expected != found => {
                 let detail = format!("SHA-256 is {found}, not {expected}");
+                self.cache.on_damage().tell(&version.key, &detail);
                 Err(ReadError::Damaged { key: version.key.clone(), detail })
             }
             _ => Ok(()),

@@ -84,7 +84,7 @@ pub fn explain(e: &StoreError, url: &str) -> CheckOutcome {
         StoreError::NoCredentials => {
             (CheckFailure::NoCredentials, "S3/MinIO credentials are not configured.".to_owned())
         }
-        StoreError::Unavailable(reason) => (
+        StoreError::Unavailable(reason) | StoreError::Down(reason) => (
             CheckFailure::Unreachable,
             format!("S3/MinIO error (Unreachable): {url} does not answer: {reason}"),
         ),

@@ -42,6 +42,9 @@ pub enum StoreError {
     /// No answer, a broken connection, a time-out, 5xx, SlowDown, expired token, clock skew: worth asking again.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
+    /// The store has not answered for a while and was not asked this time: not worth asking again at once.
+    #[error("the store cannot be reached: {0}")]
+    Down(String),
     /// No encrypted connection comes about: a certificate that nobody vouches for, or no TLS at the other end. Worth
     /// asking again, since certificates get renewed.
     #[error("no TLS connection to the store: {0}")]
@@ -67,9 +70,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns whether asking again, unchanged, can ever help.
+    /// Returns whether asking again, unchanged, can ever help; for [`StoreError::Down`] only later.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Tls(_) | Self::Conflict(_) | Self::Damaged { .. })
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::Down(_) | Self::Tls(_) | Self::Conflict(_) | Self::Damaged { .. }
+        )
     }
 
     /// Wraps an error of the host file system.

@@ -15,6 +15,7 @@ mod check;
 mod dir;
 mod error;
 mod fields;
+mod outage;
 mod probe;
 pub mod retry;
 mod s3;
@@ -22,6 +23,7 @@ mod watched;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,9 +32,10 @@ use futures_util::stream::BoxStream;
 pub use check::{CheckFailure, CheckOutcome, check, explain};
 pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
+pub use outage::Reachability;
 pub use probe::probe;
 pub use s3::{Multipart, S3Keys, S3Settings, S3Store, S3Timeouts, Secret};
-pub use watched::{Reachability, Watched};
+pub use watched::Watched;
 
 use crate::types::{ByteRange, DraftId, ETag, ObjectKey, Sha256Hex, Timestamp};
 
@@ -227,6 +230,20 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// # Errors
     /// As [`delete`](Self::delete), where the store honours the condition.
     async fn delete_for_probe(&self, key: &ObjectKey, version: &ETag) -> StoreResult<()>;
+
+    /// Takes note that a transfer begun at `began` was given up for want of bytes: the store answered, or seemed to, and
+    /// then was silent, which only the reader of a body can know.
+    fn gave_up(&self, _began: std::time::Instant, _reason: &str) {}
+
+    /// Returns a URL under which whoever holds it can GET `key` for as long as `valid`, without credentials; `None` where
+    /// this kind of store has none. Nothing is asked of the store. It is a secret: not for logs.
+    ///
+    /// # Errors
+    /// [`StoreError::NoCredentials`] and what else keeps it from being signed.
+    async fn signed_url(&self, key: &ObjectKey, valid: Duration) -> StoreResult<Option<String>> {
+        let _ = (key, valid);
+        Ok(None)
+    }
 
     /// Returns what this kind of store is known to do before anything is probed; `None` for "must be probed".
     fn known_capabilities(&self) -> Option<Capabilities>;

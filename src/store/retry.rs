@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use super::StoreResult;
+use super::{StoreError, StoreResult};
 
 /// The first pause. Short: most transient failures are over at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -42,7 +42,7 @@ where
         .build();
     loop {
         let error = match request().await {
-            Err(e) if e.is_transient() => e,
+            Err(e) if e.is_transient() && !matches!(e, StoreError::Down(_)) => e,
             done => return done,
         };
         let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
@@ -59,8 +59,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::store::StoreError;
-
     fn unavailable() -> StoreError {
         StoreError::Unavailable("test".to_owned())
     }

@@ -1,62 +1,79 @@
-//! A store whose reachability is watched: every answer, and every failure to answer, is noted in passing.
+//! A store whose reachability is watched: every answer, and every failure to answer, is noted in passing, and while it is
+//! known to be down requests fail at once.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
+use super::outage::{Outage, Verdict};
 use super::{
-    Capabilities, ListPage, ObjectBody, ObjectInfo, ObjectMeta, ObjectStore, StoreError, StoreResult,
-    UploadBody,
+    Capabilities, ListPage, ObjectBody, ObjectInfo, ObjectMeta, ObjectStore, Reachability, StoreError,
+    StoreResult, UploadBody,
 };
-use crate::types::{ByteRange, Clock, ETag, ObjectKey, Timestamp};
+use crate::types::{ByteRange, ETag, ObjectKey};
 
-/// Whether the store answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reachability {
-    /// The newest request was answered.
-    pub reachable: bool,
-    /// Since when that is so.
-    pub since: Timestamp,
-    /// What the newest request met, if it was not answered.
-    pub error: Option<String>,
-}
+/// How long the question whether the store is back may take.
+const ASK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The decorator.
 pub struct Watched {
     inner: Arc<dyn ObjectStore>,
-    state: Mutex<Reachability>,
+    outage: Outage,
 }
 
 impl Watched {
-    /// Wraps a store, which counts as reachable until a request says otherwise.
-    pub fn new(inner: Arc<dyn ObjectStore>) -> Arc<Self> {
-        let state = Mutex::new(Reachability { reachable: true, since: Clock.now(), error: None });
-        Arc::new(Self { inner, state })
+    /// Wraps a store, which counts as reachable until requests say otherwise: it is known to be down when they have failed
+    /// for the time `outage_after`.
+    pub fn new(inner: Arc<dyn ObjectStore>, outage_after: Duration) -> Arc<Self> {
+        Arc::new(Self { inner, outage: Outage::new(outage_after) })
     }
 
     /// Returns whether the store answers.
     pub fn reachability(&self) -> Reachability {
-        self.state.lock().clone()
+        self.outage.reachability()
+    }
+
+    /// Sends a request, unless the store is known to be down.
+    async fn send<T>(&self, request: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+        match self.outage.verdict(Instant::now()) {
+            Verdict::Send => {}
+            Verdict::Down(reason) => return Err(StoreError::Down(reason)),
+            Verdict::AskFirst => {
+                // a short question, since the request itself may be a long upload
+                let silent = |_| StoreError::Unavailable("no answer".to_owned());
+                let asked = tokio::time::timeout(ASK_PATIENCE, self.inner.check_bucket()).await;
+                if let Err(StoreError::Unavailable(reason) | StoreError::Tls(reason)) =
+                    self.note(asked.map_err(silent).flatten())
+                {
+                    return Err(StoreError::Down(reason));
+                }
+            }
+        }
+        let result = request.await;
+        self.note(result)
     }
 
     /// Notes how a request ended: only a request that found nobody counts against the store.
     fn note<T>(&self, result: StoreResult<T>) -> StoreResult<T> {
-        let error = match &result {
-            Err(StoreError::Unavailable(e) | StoreError::Tls(e)) => Some(e.clone()),
-            _ => None,
-        };
-        let mut state = self.state.lock();
-        if state.reachable == error.is_some() {
-            match &error {
-                Some(e) => tracing::warn!("{}: cannot be reached: {e}", self.inner.url()),
-                None => tracing::info!("{}: answers again", self.inner.url()),
+        match &result {
+            Err(StoreError::Unavailable(reason) | StoreError::Tls(reason)) => {
+                if self.outage.failed(Instant::now(), reason) {
+                    self.tell_silence(reason);
+                }
             }
-            *state = Reachability { reachable: error.is_none(), since: Clock.now(), error };
+            _ => {
+                if self.outage.answered(Instant::now()) {
+                    tracing::info!("{}: answers again", self.inner.url());
+                }
+            }
         }
-        drop(state);
         result
+    }
+
+    fn tell_silence(&self, reason: &str) {
+        tracing::warn!("{}: cannot be reached: {reason}", self.inner.url());
     }
 }
 
@@ -71,7 +88,7 @@ impl ObjectStore for Watched {
     }
 
     async fn head(&self, key: &ObjectKey) -> StoreResult<ObjectInfo> {
-        self.note(self.inner.head(key).await)
+        self.send(self.inner.head(key)).await
     }
 
     async fn get(
@@ -80,11 +97,11 @@ impl ObjectStore for Watched {
         range: Option<ByteRange>,
         if_match: Option<&ETag>,
     ) -> StoreResult<ObjectBody> {
-        self.note(self.inner.get(key, range, if_match).await)
+        self.send(self.inner.get(key, range, if_match)).await
     }
 
     async fn create(&self, key: &ObjectKey, body: &UploadBody, meta: &ObjectMeta) -> StoreResult<ObjectInfo> {
-        self.note(self.inner.create(key, body, meta).await)
+        self.send(self.inner.create(key, body, meta)).await
     }
 
     async fn copy(
@@ -94,11 +111,11 @@ impl ObjectStore for Watched {
         to: &ObjectKey,
         meta: &ObjectMeta,
     ) -> StoreResult<ObjectInfo> {
-        self.note(self.inner.copy(from, version, to, meta).await)
+        self.send(self.inner.copy(from, version, to, meta)).await
     }
 
     async fn delete(&self, key: &ObjectKey, version: &ETag) -> StoreResult<()> {
-        self.note(self.inner.delete(key, version).await)
+        self.send(self.inner.delete(key, version)).await
     }
 
     async fn list(
@@ -108,19 +125,29 @@ impl ObjectStore for Watched {
         next: Option<&str>,
         limit: Option<u32>,
     ) -> StoreResult<ListPage> {
-        self.note(self.inner.list(prefix, delimiter, next, limit).await)
+        self.send(self.inner.list(prefix, delimiter, next, limit)).await
     }
 
     async fn put_for_probe(&self, key: &ObjectKey, body: Bytes) -> StoreResult<ETag> {
-        self.note(self.inner.put_for_probe(key, body).await)
+        self.send(self.inner.put_for_probe(key, body)).await
     }
 
     async fn copy_for_probe(&self, from: &ObjectKey, version: &ETag, to: &ObjectKey) -> StoreResult<()> {
-        self.note(self.inner.copy_for_probe(from, version, to).await)
+        self.send(self.inner.copy_for_probe(from, version, to)).await
     }
 
     async fn delete_for_probe(&self, key: &ObjectKey, version: &ETag) -> StoreResult<()> {
-        self.note(self.inner.delete_for_probe(key, version).await)
+        self.send(self.inner.delete_for_probe(key, version)).await
+    }
+
+    fn gave_up(&self, began: Instant, reason: &str) {
+        if self.outage.gave_up(began, Instant::now(), reason) {
+            self.tell_silence(reason);
+        }
+    }
+
+    async fn signed_url(&self, key: &ObjectKey, valid: Duration) -> StoreResult<Option<String>> {
+        self.inner.signed_url(key, valid).await
     }
 
     fn known_capabilities(&self) -> Option<Capabilities> {

@@ -38,6 +38,17 @@ impl Timestamp {
     pub fn rfc3339(self) -> String {
         jiff::Timestamp::from_second(self.seconds()).map_or_else(|_| self.0.to_string(), |t| t.to_string())
     }
+
+    /// Returns the moment in UTC with whole seconds and without punctuation, `20260131T235959Z`: it sorts by time.
+    pub fn compact(self) -> String {
+        self.rfc3339().replace([':', '-'], "")
+    }
+
+    /// Reads what [`Self::compact`] returns; none for any other form.
+    pub fn parse_compact(text: &str) -> Option<Self> {
+        let time: jiff::Timestamp = text.parse().ok()?;
+        Some(Self::from_unix(time.as_second(), 0)).filter(|t| t.compact() == text)
+    }
 }
 
 impl From<SystemTime> for Timestamp {

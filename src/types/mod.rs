@@ -3,6 +3,7 @@
 //! This is the lowest layer (L0): it uses no other module of the crate.
 
 mod clock;
+mod damage;
 mod digest;
 mod etag;
 mod ids;
@@ -12,6 +13,7 @@ mod notices;
 mod range;
 
 pub use clock::{Clock, Timestamp};
+pub use damage::OnDamage;
 pub use digest::Sha256Hex;
 pub use etag::ETag;
 pub use ids::{DraftId, Ino, ProcessId};

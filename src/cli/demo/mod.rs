@@ -20,8 +20,10 @@ use crate::systemd::Notifier;
 
 use super::{Context, mount, output, preflight, signals};
 
-/// Everything happens in a temporary directory, which is removed at the end. Ctrl-C ends it.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Everything happens in a temporary directory, which is removed at the end. Ctrl-C ends it."
+)]
 pub struct Args {}
 
 /// A document that the demo brings along: its name on the host, where it goes, its bytes.

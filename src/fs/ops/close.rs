@@ -41,7 +41,7 @@ impl Filesystem {
         match on_flush(facts) {
             CloseAction::Nothing => Ok(()),
             CloseAction::Save => self.save(draft).await,
-            CloseAction::Publish => self.publish_and_wait(draft, self.options.close_wait).await,
+            CloseAction::Publish => self.finish(draft, self.options.close_wait).await,
             CloseAction::Interrupt(reason) => {
                 self.interrupt(draft, reason).await?;
                 if facts.killed { Ok(()) } else { Err(FsError::Io(reason.to_owned())) }
@@ -90,6 +90,7 @@ impl Filesystem {
     pub async fn release(&self, fh: u64) {
         let Some(handle) = self.handles.remove(fh) else { return };
         let Handle::Draft { draft, writable, opener } = &*handle else { return };
+        Self::note_use(draft); // before it counts as closed
         let last = {
             let mut known = draft.state.lock();
             known.handles = known.handles.saturating_sub(1);
@@ -101,18 +102,6 @@ impl Filesystem {
         if last {
             self.released(draft).await;
         }
-    }
-
-    /// Forgets a draft beside an object of which nothing came, unless somebody is on the way to it again.
-    fn forget_beside(&self, draft: &Draft) -> FsResult<()> {
-        {
-            let mut known = draft.state.lock();
-            if known.awaited || known.handles > 0 {
-                return Ok(());
-            }
-            known.unlinked = true;
-        }
-        self.forget_local(draft)
     }
 
     /// Nobody has the draft open any more.
@@ -136,10 +125,11 @@ impl Filesystem {
                 CloseAction::Nothing if beside => self.forget_beside(draft),
                 CloseAction::Nothing => Ok(()),
                 CloseAction::Save => self.save(draft).await,
-                CloseAction::Publish => {
+                CloseAction::Publish if self.options.publish_after.is_zero() => {
                     self.publish_later(draft);
                     Ok(())
                 }
+                CloseAction::Publish => self.publish_after_a_while(draft).await,
                 CloseAction::Interrupt(reason) => self.interrupt(draft, reason).await,
             }
         };
@@ -149,7 +139,7 @@ impl Filesystem {
     }
 }
 
-fn close_facts(draft: &Draft, by_opener: bool, last: bool) -> CloseFacts {
+pub(super) fn close_facts(draft: &Draft, by_opener: bool, last: bool) -> CloseFacts {
     let k = draft.state.lock();
     CloseFacts {
         scratch: k.scratch,
@@ -159,7 +149,8 @@ fn close_facts(draft: &Draft, by_opener: bool, last: bool) -> CloseFacts {
         beside: k.beside.is_some(),
         by_opener,
         last,
-        killed: k.killed,
+        // what others had finished, and he did not change, is whole
+        killed: k.killed && !k.complete,
         write_error: k.write_error,
         unfilled: k.unfilled(),
     }

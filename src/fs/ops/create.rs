@@ -10,6 +10,18 @@ use crate::fs::{Caller, Filesystem, FsError, FsResult, Looked, join, process_of}
 use crate::layout::FilePlacement;
 use crate::types::{FileName, Ino, ObjectKey};
 
+/// A name that is to be made, checked against the layout.
+struct NewFile<'a> {
+    caller: Caller,
+    parent: Ino,
+    dir: &'a str,
+    name: &'a FileName,
+    path: String,
+    scratch: bool,
+    put_back: bool,
+    flags: i32,
+}
+
 impl Filesystem {
     /// Makes and opens a file, or opens what has taken the name meanwhile.
     ///
@@ -24,8 +36,13 @@ impl Filesystem {
     ) -> FsResult<(Looked, Opened)> {
         let (_, dir, name) = self.dir_for_change(caller, parent, name)?;
         let open_mode = Mode { write: true, ..Mode::from_flags(flags) };
-        let draft = self.make_file(caller, parent, &dir, &name, flags).await?;
-        let opened = self.attach(&draft, caller, open_mode);
+        let new = self.new_file(caller, parent, &dir, &name, flags).await?;
+        let (draft, opened) = {
+            let _names = self.namespace.lock();
+            let draft = self.make_file(new)?;
+            let opened = self.attach(&draft, caller, open_mode); // before anybody can think that nobody wants it
+            (draft, opened)
+        };
         if open_mode.truncate && draft.state.lock().size > 0 {
             self.truncate_local(&draft, 0).await?;
         }
@@ -42,19 +59,24 @@ impl Filesystem {
             return Err(FsError::NotPermitted);
         }
         let (_, dir, name) = self.dir_for_change(caller, parent, name)?;
-        let draft = self.make_file(caller, parent, &dir, &name, libc::O_EXCL).await?;
+        let new = self.new_file(caller, parent, &dir, &name, libc::O_EXCL).await?;
+        let draft = {
+            let _names = self.namespace.lock();
+            self.make_file(new)?
+        };
         let entry = self.catalog.entry(draft.ino)?.ok_or(FsError::Stale)?;
         self.looked(&entry)
     }
 
-    async fn make_file(
+    /// Checks a name that is to be made.
+    async fn new_file<'a>(
         &self,
         caller: Caller,
         parent: Ino,
-        dir: &str,
-        name: &FileName,
+        dir: &'a str,
+        name: &'a FileName,
         flags: i32,
-    ) -> FsResult<Arc<Draft>> {
+    ) -> FsResult<NewFile<'a>> {
         let path = join(dir, name.as_str());
         let scratch = match self.layout.place_file(&path) {
             FilePlacement::Document { .. } => false,
@@ -63,7 +85,12 @@ impl Filesystem {
         };
         // A name that was put back is not "there" for the process that unlinked it a moment ago.
         let put_back = !scratch && self.put_back_for(caller, &path).await?;
-        let _names = self.namespace.lock();
+        Ok(NewFile { caller, parent, dir, name, path, scratch, put_back, flags })
+    }
+
+    /// Makes the draft or scratch file, or finds the one that the name stands for. Called with `namespace` locked.
+    fn make_file(&self, new: NewFile<'_>) -> FsResult<Arc<Draft>> {
+        let NewFile { caller, parent, dir, name, path, scratch, put_back, flags } = new;
         if let Some(existing) = self.catalog.child(parent, name.as_str())? {
             if existing.kind == Kind::Dir {
                 return Err(FsError::IsDirectory);
@@ -74,6 +101,8 @@ impl Filesystem {
             if flags & libc::O_EXCL != 0 && !put_back {
                 return Err(FsError::Exists);
             }
+            // What was unlinked and is made again is a new file: nothing of the old one is in it.
+            let flags = if put_back { flags | libc::O_TRUNC } else { flags };
             return self.draft_for_existing(caller, &existing, dir, flags);
         }
         let new = NewLocal {
@@ -106,6 +135,7 @@ impl Filesystem {
                     let me = process_of(caller);
                     known.scratch || known.writers.iter().all(|w| *w == me) && !known.saved
                 };
+                let mine = mine || self.waits_for(&draft, caller);
                 if mine || !truncate { Ok(draft) } else { self.beside_draft(caller, existing, dir) }
             }
         }
@@ -128,6 +158,9 @@ impl Filesystem {
                 "deleted and made again by the same process: the object stays, the new file gets a suffix",
             );
             if let Some(entry) = self.catalog.entry_by_row(delete.row)? {
+                if let Some(draft) = self.local(entry.ino)? {
+                    self.enqueue(&draft, crate::types::Clock.now());
+                }
                 self.notices.entry_changed(entry.parent, &entry.name);
             }
         }

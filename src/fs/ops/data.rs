@@ -67,9 +67,10 @@ impl Filesystem {
     fn write_local(&self, draft: &Draft, offset: u64, data: &[u8]) -> FsResult<u32> {
         let end = offset.saturating_add(data.len() as u64);
         self.check_size(draft, end)?;
+        let growth = end.saturating_sub(draft.state.lock().size);
         let written = self
             .staging
-            .reserve(data.len() as u64)
+            .reserve(data.len() as u64, growth)
             .and_then(|()| draft.file.write_all_at(data, offset))
             .map_err(FsError::from);
         if let Err(e) = written {
@@ -125,6 +126,9 @@ impl Filesystem {
         if before == size {
             return Ok(());
         }
+        if size > before {
+            self.staging.reserve(0, size - before)?;
+        }
         draft.file.set_len(size)?;
         draft.state.lock().note_truncate(size, Clock.now());
         self.list_changed(draft)
@@ -159,10 +163,14 @@ impl Filesystem {
         match mode {
             0 => {
                 let end = offset.saturating_add(len);
-                self.staging.reserve(len)?;
-                if end > draft.state.lock().size { self.truncate_local(draft, end).await } else { Ok(()) }
+                let size = draft.state.lock().size;
+                self.staging.reserve(len, 0)?;
+                if end > size { self.truncate_local(draft, end).await } else { Ok(()) }
             }
-            libc::FALLOC_FL_KEEP_SIZE => Ok(self.staging.reserve(len)?),
+            libc::FALLOC_FL_KEEP_SIZE => {
+                let growth = offset.saturating_add(len).saturating_sub(draft.state.lock().size);
+                Ok(self.staging.reserve(len, growth)?)
+            }
             _ => Err(FsError::NotSupported),
         }
     }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::close::close_facts;
 use crate::cache::Version;
 use crate::catalog::{Entry, Kind, Shown};
 use crate::drafts::draft::{Draft, Origin};
+use crate::drafts::state::{CloseAction, on_release};
 use crate::fs::attr::check_access;
 use crate::fs::handle::Handle;
 use crate::fs::locals::NewLocal;
@@ -91,8 +93,8 @@ impl Filesystem {
         draft: Arc<Draft>,
         mode: Mode,
     ) -> FsResult<Opened> {
-        self.redirects.arrived(caller.tid, draft.ino);
         if self.swapped_for_another(&draft, caller) {
+            self.redirects.arrived(caller.tid, draft.ino);
             // A reader walks the path again and finds the object; a writer got here without a path.
             return Err(if mode.write { FsError::InUse } else { FsError::Stale });
         }
@@ -108,6 +110,8 @@ impl Filesystem {
             }
         }
         let opened = self.attach(&draft, caller, mode);
+        // Only now: until there is a handle, the redirect is what keeps the draft.
+        self.redirects.arrived(caller.tid, draft.ino);
         if mode.truncate
             && let Err(e) = self.truncate_local(&draft, 0).await
         {
@@ -123,11 +127,12 @@ impl Filesystem {
         {
             let mut known = draft.state.lock();
             known.handles += 1;
-            known.awaited = false;
             if mode.write {
                 known.writers.push(opener);
+                self.queue.lock().remove(known.row); // its last close puts it there again
             }
         }
+        Self::note_use(draft);
         let handle = Handle::Draft { draft: Arc::clone(draft), writable: mode.write, opener };
         Opened { fh: self.handles.add(handle), immutable: false }
     }
@@ -135,6 +140,9 @@ impl Filesystem {
     /// Returns whether O_TRUNC would cost another process its content: it is writing, or has saved (3.4).
     fn belongs_to_another(&self, draft: &Draft, caller: Caller) -> bool {
         let me = process_of(caller);
+        if self.waits_for(draft, caller) {
+            return false;
+        }
         let known = draft.state.lock();
         if known.scratch {
             return false;
@@ -176,7 +184,9 @@ impl Filesystem {
     ) -> FsResult<Arc<Draft>> {
         let path = join(dir, &entry.name);
         let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
-        if let Some(draft) = self.draft_beside(&key, process_of(caller)) {
+        let own = self.draft_beside(&key, caller);
+        // What another process writes as well is not truncated (3.4).
+        if let Some(draft) = own.filter(|d| !empty || !self.belongs_to_another(d, caller)) {
             return Ok(draft);
         }
         let etag = entry.etag.clone().ok_or(FsError::Stale)?;
@@ -230,19 +240,31 @@ impl Filesystem {
         Ok(self.make_beside(new)?.1)
     }
 
-    /// Forgets a draft beside an object that nobody opened or changed.
+    /// Forgets a draft beside an object that nobody opened, and that holds nothing to be published.
     pub(in crate::fs) fn drop_unused(&self, ino: Ino) {
         let Ok(Some(draft)) = self.local(ino) else { return };
-        let unused = {
-            let mut known = draft.state.lock();
-            known.awaited = false;
-            let unused = known.handles == 0 && !known.changed && known.beside.is_some();
-            known.unlinked |= unused; // nobody finds it from here on
-            unused
-        };
-        if unused && let Err(e) = self.forget_local(&draft) {
+        let unused = draft.state.lock().beside.is_some()
+            && on_release(close_facts(&draft, true, true)) == CloseAction::Nothing;
+        if unused && let Err(e) = self.forget_beside(&draft) {
             tracing::warn!("an unused draft could not be forgotten: {e}");
         }
+    }
+
+    /// Forgets a draft beside an object of which nothing came, unless somebody has it open or is on the way to it:
+    /// redirects are made under the same lock.
+    pub(in crate::fs) fn forget_beside(&self, draft: &Draft) -> FsResult<()> {
+        let _names = self.namespace.lock();
+        if self.redirects.leads_to(draft.ino) {
+            return Ok(());
+        }
+        {
+            let mut known = draft.state.lock();
+            if known.handles > 0 {
+                return Ok(());
+            }
+            known.unlinked = true; // nobody finds it from here on
+        }
+        self.forget_local(draft)
     }
 
     /// Notes the moment after which an object's times are no longer its publisher's to set.

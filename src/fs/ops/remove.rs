@@ -27,6 +27,9 @@ impl Filesystem {
                 drop(draft.busy.lock().await); // it is about to be an object
             }
             if !draft.state.lock().published {
+                if self.is_anothers_content(&draft, caller) {
+                    return self.unlink_content(caller, &join(&path, name.as_str()), &entry, &draft);
+                }
                 let _names = self.namespace.lock();
                 return self.unlink_local(&draft);
             }
@@ -47,6 +50,7 @@ impl Filesystem {
         let key = ObjectKey::new(path).map_err(|_| FsError::NameTooLong)?;
         let now = Clock.now();
         let trash_key = trash.then(|| self.trash_key(&key)).transpose()?;
+        self.guard.forget(&key);
         let _names = self.namespace.lock();
         self.catalog.defer_delete(PendingDelete {
             row: entry.row,
@@ -67,7 +71,7 @@ impl Filesystem {
     }
 
     /// The policy of the domain; older data that fits no template is never deleted.
-    pub(super) fn delete_policy(&self, path: &str) -> DeletePolicy {
+    pub(in crate::fs) fn delete_policy(&self, path: &str) -> DeletePolicy {
         let owner = self.layout.owner(path).filter(|o| o.fields.is_some());
         let domain = owner.and_then(|o| self.layout.domains().get(o.domain));
         domain.filter(|d| d.spec().writable).map_or(DeletePolicy::Refuse, |d| d.spec().delete)
@@ -75,9 +79,7 @@ impl Filesystem {
 
     /// `<service_prefix>trash/<time>-<random>/<key>`: a place that no other delete will use.
     fn trash_key(&self, key: &ObjectKey) -> FsResult<ObjectKey> {
-        let stamp = Clock.now().rfc3339().replace([':', '-'], "");
-        let random = crate::layout::random_suffix();
-        let place = format!("{}trash/{stamp}-{random}/{key}", self.layout.service_prefix());
+        let place = self.layout.trash_place(Clock.now(), &crate::layout::random_suffix(), key);
         ObjectKey::new(place).map_err(|_| FsError::NameTooLong)
     }
 
@@ -101,12 +103,16 @@ impl Filesystem {
         if self.catalog.has_children(entry.ino)? {
             return Err(FsError::NotEmpty);
         }
+        let below = format!("{full}/");
+        self.delete_unsent(|d| d.key.as_str().starts_with(&below))?;
         self.carry_out_deletes_below(&full).await?;
         let _names = self.namespace.lock();
         if self.catalog.has_children(entry.ino)? {
             return Err(FsError::NotEmpty);
         }
         self.catalog.remove_dir(entry.row, entry.ino)?;
+        // some stores list directories of their own for a moment after the last object in them has gone
+        self.remember_miss(dir.ino, name.as_str(), Clock.now());
         Ok(())
     }
 

@@ -115,7 +115,7 @@ impl Filesystem {
         if !publish_now {
             return Ok(());
         }
-        let result = self.publish_and_wait(&draft, self.options.rename_wait).await;
+        let result = self.finish(&draft, self.options.rename_wait).await;
         if result.is_err() {
             self.move_back(&draft, source);
         }
@@ -159,6 +159,9 @@ impl Filesystem {
     /// Returns whether a draft is somebody's saved or growing content, which a rename must not replace (3.4).
     fn counts_as_object(&self, caller: Caller, draft: &Draft) -> bool {
         let me = process_of(caller);
+        if self.waits_for(draft, caller) {
+            return false;
+        }
         let k = draft.state.lock();
         !k.scratch && (k.saved || k.size > 0) && (k.maker != me || k.saved)
     }
@@ -313,33 +316,16 @@ impl Filesystem {
             origin: Origin::Own,
         };
         let (entry, draft) = self.make_local(new)?;
-        let (from, to) = (scratch.file.try_clone()?, draft.file.try_clone()?);
-        self.staging.reserve(scratch.state.lock().size)?;
-        let copied = tokio::task::spawn_blocking(move || copy_whole(&from, &to)).await;
-        let size = match copied {
-            Ok(Ok(size)) => size,
-            Ok(Err(e)) => {
+        let size = match self.fill(&draft, scratch.file.try_clone()?).await {
+            Ok(size) => size,
+            Err(e) => {
                 self.forget_local(&draft)?;
-                return Err(e.into());
+                return Err(e);
             }
-            Err(e) => return Err(FsError::Io(e.to_string())),
         };
-        {
-            let mut k = draft.state.lock();
-            k.note_copied(size, Clock.now());
-        }
         if size > 0 {
-            self.publish_and_wait(&draft, self.options.rename_wait).await?;
+            self.finish(&draft, self.options.rename_wait).await?;
         }
         self.getattr(entry.ino)
     }
-}
-
-/// Copies all of `from` to the begin of `to`, inside the host's file system where it can. Returns the size. Blocks.
-fn copy_whole(from: &std::fs::File, to: &std::fs::File) -> std::io::Result<u64> {
-    use std::io::{Seek, SeekFrom};
-    let (mut from, mut to) = (from, to);
-    from.seek(SeekFrom::Start(0))?;
-    to.seek(SeekFrom::Start(0))?;
-    std::io::copy(&mut from, &mut to)
 }

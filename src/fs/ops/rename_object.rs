@@ -112,6 +112,7 @@ impl Filesystem {
         name: String,
         facts: crate::catalog::ObjectFacts,
     ) -> FsResult<()> {
+        self.guard.forget(from);
         let now = Clock.now();
         let _names = self.namespace.lock();
         let merged = self.catalog.merge_object(to_dir.ino, &name, Some(facts), now)?;

@@ -15,9 +15,10 @@ pub struct StatFs {
 const PLENTY: u64 = 1 << 50;
 
 impl Filesystem {
-    /// Returns plenty while staging is above its floor, else what staging takes (semantics 9.6).
+    /// Returns plenty while staging takes anything at all, else nothing (semantics 9.6): what is published makes room, so
+    /// that what staging takes now is no limit to what can be copied in.
     pub fn statfs(&self) -> StatFs {
-        let free = if self.staging.above_floor() { PLENTY } else { self.staging.free().unwrap_or(0) };
+        let free = if self.staging.takes() > 0 { PLENTY } else { 0 };
         StatFs { total: PLENTY, free }
     }
 }

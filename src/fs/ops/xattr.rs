@@ -1,13 +1,16 @@
 //! Extended attributes: what a file tells of itself (semantics 9.1). Read by name, never listed.
 
-use crate::catalog::{Entry, Kind, ObjectDetail};
-use crate::fs::{Filesystem, FsError, FsResult};
+use std::time::Duration;
+
+use crate::catalog::{Entry, Kind, ObjectDetail, Shown};
+use crate::fs::attr::check_access;
+use crate::fs::{Caller, Filesystem, FsError, FsResult, Want};
 use crate::types::Ino;
 
 const PREFIX: &str = "user.cairn.";
 
 /// The names that can be read.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "key",
     "etag",
     "sha256",
@@ -18,14 +21,19 @@ const NAMES: [&str; 10] = [
     "title",
     "state",
     "supersedes",
+    "url",
 ];
+
+/// How long a signed URL is good for (semantics 9.1).
+const URL_VALID: Duration = Duration::from_secs(3600);
 
 impl Filesystem {
     /// Returns the value of `name`.
     ///
     /// # Errors
-    /// [`FsError::NoAttribute`] for names that are unknown or have no value here.
-    pub fn getxattr(&self, ino: Ino, name: &str) -> FsResult<Vec<u8>> {
+    /// [`FsError::NoAttribute`] for names that are unknown or have no value here; [`FsError::NotAllowed`] for the URL of a
+    /// file that the caller may not read.
+    pub async fn getxattr(&self, caller: Caller, ino: Ino, name: &str) -> FsResult<Vec<u8>> {
         let Some(name) = name.strip_prefix(PREFIX).filter(|n| NAMES.contains(n)) else {
             return Err(FsError::NoAttribute);
         };
@@ -33,8 +41,21 @@ impl Filesystem {
         if entry.kind == Kind::Dir {
             return Err(FsError::NoAttribute);
         }
+        if name == "url" {
+            return self.signed_url(caller, &entry).await.map(String::into_bytes);
+        }
         let detail = self.catalog.object_detail(entry.row)?.unwrap_or_default();
         self.attribute(&entry, detail, name)?.map(String::into_bytes).ok_or(FsError::NoAttribute)
+    }
+
+    /// Returns a URL that gives the object's bytes to whoever has it. Who may not read the file gets none: the kernel asks
+    /// for no right to read an attribute.
+    async fn signed_url(&self, caller: Caller, entry: &Entry) -> FsResult<String> {
+        if entry.kind != Kind::Object || entry.shown != Shown::Listed {
+            return Err(FsError::NoAttribute);
+        }
+        check_access(caller, &self.attr_of(entry)?, Want::READ)?;
+        self.store.signed_url(&self.key_of(entry)?, URL_VALID).await?.ok_or(FsError::NoAttribute)
     }
 
     fn attribute(&self, entry: &Entry, d: ObjectDetail, name: &str) -> FsResult<Option<String>> {
@@ -63,7 +84,8 @@ impl Filesystem {
         Ok(match () {
             () if k.scratch => "scratch",
             () if k.set_aside => "failed",
-            () if k.publishing => "publishing",
+            () if k.publishing && !k.queued => "publishing",
+            () if k.queued => "queued",
             () if k.saved => "waiting",
             () => "draft",
         })

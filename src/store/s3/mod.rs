@@ -162,6 +162,10 @@ impl ObjectStore for S3Store {
         self.delete_if_match(key, version).await
     }
 
+    async fn signed_url(&self, key: &ObjectKey, valid: Duration) -> StoreResult<Option<String>> {
+        self.sign_get(key, valid).await.map(Some)
+    }
+
     fn known_capabilities(&self) -> Option<Capabilities> {
         None
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::DateTime;
@@ -36,6 +37,17 @@ impl S3Store {
             head.content_type(),
         )?;
         Ok(Found { info, head })
+    }
+
+    /// Signs a GET of `key` into a URL. Only credentials that have to be fetched make it wait.
+    pub(super) async fn sign_get(&self, key: &ObjectKey, valid: Duration) -> StoreResult<String> {
+        let config = PresigningConfig::expires_in(valid).map_err(|e| StoreError::Refused {
+            code: "BadExpiry".to_owned(),
+            message: format!("a URL cannot be signed for {} s: {e}", valid.as_secs()),
+        })?;
+        let request = self.client.get_object().bucket(&self.settings.bucket).key(key.as_str());
+        let signed = self.answer(Some(key), Condition::None, 0, request.presigned(config)).await?;
+        Ok(signed.uri().to_owned())
     }
 
     /// Opens the bytes of `key`.
