@@ -10,8 +10,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cairnfs::control::client::{Client, ClientError};
 use cairnfs::control::place::{MountEntry, socket_name};
+use cairnfs::control::protocol::{Dealt, Request};
 use cairnfs::control::{
-    ControlFailure, ControlHandler, ControlServer, DrainReport, ProgressSink, StatusReport,
+    ControlFailure, ControlHandler, ControlServer, DraftReport, DrainReport, ProgressSink, StatusReport,
 };
 use tokio::sync::Notify;
 
@@ -35,6 +36,24 @@ impl ControlHandler for FakeMount {
         progress.report(2, "publishing a.pdf");
         self.go_on.notified().await;
         self.drain.clone()
+    }
+
+    /// More than fit into one line.
+    async fn drafts(&self) -> Result<Vec<DraftReport>, ControlFailure> {
+        let report = |n: u32| DraftReport { id: n.to_string(), path: "p".repeat(1000), ..Default::default() };
+        Ok((0..2000).map(report).collect())
+    }
+
+    async fn retry_draft(&self, id: &str) -> Result<String, ControlFailure> {
+        if id == "none" { Err(ControlFailure("none: unknown".into())) } else { Ok(format!("documents/{id}")) }
+    }
+
+    async fn discard_draft(&self, _: &str) -> Result<(), ControlFailure> {
+        Ok(())
+    }
+
+    async fn draft_content(&self, id: &str) -> Result<std::fs::File, ControlFailure> {
+        std::fs::File::open(id).map_err(|e| ControlFailure(e.to_string()))
     }
 }
 
@@ -95,6 +114,56 @@ async fn drain_refused_by_the_daemon_fails_with_its_words() {
     fixture.go_on.notify_one();
     let error = tokio::task::spawn_blocking(|| client.drain_and_unmount(|_| ())).await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), "/mnt/x: in use by process 42");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drafts_are_listed_whole_however_many_they_are() {
+    let fixture = start(Ok(DrainReport::default()));
+    let client = connect(&fixture).unwrap();
+    let drafts = tokio::task::spawn_blocking(|| client.drafts()).await.unwrap().unwrap();
+    assert_eq!(drafts.len(), 2000);
+    assert_eq!(drafts.last().map(|d| (d.id.as_str(), d.path.len())), Some(("1999", 1000)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_tells_of_each_draft_what_became_of_it() {
+    let fixture = start(Ok(DrainReport::default()));
+    let client = connect(&fixture).unwrap();
+    let request = Request::RetryDrafts { ids: vec!["a".into(), "none".into(), "b".into()] };
+    let dealt = tokio::task::spawn_blocking(move || client.deal(&request)).await.unwrap().unwrap();
+    let one = |id: &str, path: Option<&str>, error: Option<&str>| Dealt {
+        id: id.into(),
+        path: path.map(str::to_owned),
+        error: error.map(str::to_owned),
+    };
+    assert_eq!(
+        dealt,
+        [
+            one("a", Some("documents/a"), None),
+            one("none", None, Some("none: unknown")),
+            one("b", Some("documents/b"), None)
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_of_a_draft_comes_byte_for_byte() {
+    let fixture = start(Ok(DrainReport::default()));
+    let content: Vec<u8> = (0..1_000_003_u32).flat_map(|n| n.to_le_bytes()).collect();
+    let path = fixture.runtime_dir.path().join("content");
+    std::fs::write(&path, &content).unwrap();
+    let client = connect(&fixture).unwrap();
+    let got = tokio::task::spawn_blocking(move || {
+        let (size, mut reader) = client.draft_content(path.to_str().unwrap()).unwrap();
+        let mut got = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut got).unwrap();
+        (size, got)
+    });
+    let (size, got) = got.await.unwrap();
+    assert!(size == content.len() as u64 && got == content);
+    let error = connect(&fixture).unwrap();
+    let error = tokio::task::spawn_blocking(move || error.draft_content("/nowhere").map(drop)).await.unwrap();
+    assert!(matches!(error, Err(ClientError::Failed(_))), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

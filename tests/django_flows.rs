@@ -2,12 +2,7 @@
 //!
 //! The flows themselves are in `tests/django/flows`. Needs what `tests/setup/django.sh` and `tests/setup/seaweed.sh`
 //! install.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on should stop with what it saw"
-)]
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "as above")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop with what it saw")]
 
 mod support;
 

@@ -120,8 +120,7 @@ async fn store_that_fails_hangs_or_stalls_is_an_error_within_the_deadline_and_ca
         let read = object.read(3 * MIB as u64, 4096).await;
         assert!(matches!(read, Err(ReadError::Unavailable { .. })), "{fault:?}: {read:?}");
         assert!(began.elapsed() < Duration::from_secs(10));
-        // once it is known to be down (on a busy machine the first reader may give up before its transfer has), no read
-        // waits any more
+        // once it is known to be down no read waits any more
         let mut at_once = false;
         for _ in 0..3 {
             let asked = lab.store.request_count();
@@ -129,10 +128,11 @@ async fn store_that_fails_hangs_or_stalls_is_an_error_within_the_deadline_and_ca
             assert!(matches!(again, Err(ReadError::Unavailable { .. })), "{fault:?}: {again:?}");
             at_once |= lab.store.request_count() == asked;
         }
-        assert!(at_once, "{fault:?}");
+        // a store that answers, and then sends nothing, answers others
+        assert!(at_once || matches!(fault, Fault::HangBody), "{fault:?}");
         assert!(object.read(4096, 4096).await.unwrap() == bytes[4096..8192]);
         lab.store.fail_always(None);
-        eventually("a transfer that works", || {
+        eventually(&format!("a transfer that works after {fault:?}"), || {
             futures_util::FutureExt::now_or_never(object.read(3 * MIB as u64, 4096))
                 .is_some_and(|r| r.is_ok())
         })

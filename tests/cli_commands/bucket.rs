@@ -183,3 +183,19 @@ fn verbose_log_shows_no_secret() {
     assert!(ran.code == 0 && ran.stderr.len() > 1_000, "{ran:?}");
     assert!(!ran.stderr.contains("cairnfs-test-secret"));
 }
+
+#[test]
+fn sound_store_is_probed_once_and_not_for_every_put() {
+    let server = S3Server::start();
+    let desk = Desk::on_server(&server);
+    for name in ["a.pdf", "b.pdf"] {
+        let local = desk.lay(name, name);
+        desk.run(&["put", &local, "documents/"]).ok();
+    }
+    let probed = server.faults().count("PUT", ".cairnfs/probe/");
+    server.faults().forget();
+    let local = desk.lay("c.pdf", "c");
+    desk.run(&["put", &local, "documents/"]).ok();
+    assert!(probed > 0);
+    assert_eq!(server.faults().requests().len(), 1, "one PutObject and nothing else");
+}

@@ -16,4 +16,5 @@ mod live;
 mod mount;
 mod put;
 mod read;
+mod trash;
 mod usage;

@@ -131,7 +131,7 @@ fn names_near_the_list_are_not_scratch() {
 
 /// Semantics 6.1.
 #[test]
-fn names_with_an_allowed_extension_are_scratch_in_three_forms_only() {
+fn names_with_an_allowed_extension_are_scratch_in_four_forms_only() {
     let listed = Layout::new(
         vec![domain("a/{f}", Some("pdf docx tmp part ini odt# partial"))],
         LayoutOptions { scratch: vec!["draft-*".into()], ..LayoutOptions::default() },
@@ -140,7 +140,8 @@ fn names_with_an_allowed_extension_are_scratch_in_three_forms_only() {
     for name in ["tmpa9ftlagq.pdf", "a.tmp", "a.part", "desktop.ini", ".a.12345678.partial", "draft-1.pdf"] {
         assert!(document(&listed, &format!("a/{name}")).is_some(), "{name}");
     }
-    for (name, kind) in [("~$a.docx", Lock), ("._a.pdf", Litter), (".~lock.a.odt#", Lock)] {
+    for (name, kind) in [("~$a.docx", Lock), ("._a.pdf", Litter), (".~lock.a.odt#", Lock), (".#a.pdf", Lock)]
+    {
         assert_eq!(scratch(&listed, &format!("a/{name}")), Some(kind), "{name}");
     }
     // not allowed there: the whole list holds

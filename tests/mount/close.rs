@@ -319,24 +319,3 @@ fn s3_12_refused_publish_fails_the_close_and_keeps_the_draft() {
         mount.stop_with_code();
     }
 }
-
-/// Until drafts are queued: a store that cannot be reached makes the close fail with EIO, and the draft is kept.
-#[test]
-fn s3_12_unreachable_store_fails_the_close_and_keeps_the_draft() {
-    let config = "[write]\nfree_floor = \"1MiB\"\nclose_wait = \"5s\"\n[read]\ndeadline = \"1s\"\n";
-    let mut mount = Setup::new(Kind::S3).config(config).start();
-    let mut actor = mount.actor();
-    actor.run("fd = os.open(p('documents/a.pdf'), WRITE_NEW); write_all(fd, content(1, 5000))");
-    mount.server().faults().inject(When::default(), Fault::Cut, 1_000_000);
-    assert_eq!(actor.fails("os.close(fd)"), "EIO");
-    assert!(mount.keys().is_empty());
-    let kept: Vec<Vec<u8>> = std::fs::read_dir(mount.state().join("staging"))
-        .unwrap()
-        .map(|f| std::fs::read(f.unwrap().path()).unwrap())
-        .collect();
-    assert!(kept.contains(&content(1, 5000)), "the bytes are gone");
-    mount.server().faults().clear();
-    actor.run("write(p('documents/a.pdf'), content(2, 5000))");
-    mount.expect_objects(&[("documents/a.pdf", &content(2, 5000))]);
-    mount.stop_with_code();
-}

@@ -2,6 +2,11 @@
 //!
 //! Every test is named after the sentence that it holds the mount to: `s3_4_…` is sentence 3.4. What must hold on every
 //! kind of store is run on a `file://` store and on an `s3://` store of the tests' own server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop with what it saw"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -20,12 +25,21 @@ macro_rules! on_both_stores {
 
 mod catalog;
 mod close;
+mod damage;
 mod delete;
+mod drafts_command;
+mod expiry;
 mod interrupted;
 mod namespace;
 mod never_overwrite;
+mod queue;
 mod reading;
 mod rename;
 mod restart;
+mod same_bytes;
 mod scratch;
+mod staging;
+mod trash;
+mod url;
+mod weak_store;
 mod writing;

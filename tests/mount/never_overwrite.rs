@@ -1,7 +1,5 @@
 //! Sentences 3.3, 3.4 and section 4: whatever a program does to an object's name, the object stays as it is.
 
-use std::sync::atomic::Ordering;
-
 use serde_json::Value;
 
 use crate::support::actor::Actor;
@@ -127,7 +125,7 @@ fn s3_3_reader_with_descriptor_and_map_sees_old_bytes_throughout(kind: Kind) {
     for round in 0..5 {
         writer.run("fd = os.open(p('documents/a.pdf'), WRITE_NEW)");
         assert_eq!(reader.run("same()"), true, "round {round}, opened");
-        writer.run("write_all(fd, content(7, 100_000)); os.fsync(fd)");
+        writer.run(&format!("write_all(fd, content({}, 100_000)); os.fsync(fd)", 7 + round));
         assert_eq!(reader.run("same()"), true, "round {round}, written");
         // a read in the writing process as well: the name is the object's
         assert_eq!(writer.run(&format!("read(p('documents/a.pdf')) == content(1, {OLD})")), true);
@@ -400,21 +398,5 @@ fn s4_3_object_of_another_draft_of_ours_is_a_collision() {
     actor.run("write(p('documents/a.pdf'), b'one')");
     actor.run("write(p('documents/a.pdf'), b'two')");
     mount.expect_objects(&[("documents/a.pdf", b"one"), ("documents/a_*.pdf", b"two")]);
-    mount.stop();
-}
-
-/// 4.4: a store that lets the second of two racing creates win takes no writes.
-#[test]
-fn s4_4_store_that_fails_the_probe_is_read_only() {
-    let setup = Setup::new(Kind::S3).object("documents/a.pdf", b"old");
-    let mut mount = setup.server(|s| s.faults().ignore_put_condition.store(true, Ordering::Relaxed)).start();
-    let mut actor = mount.actor();
-    assert_eq!(actor.fails("write(p('documents/b.pdf'), b'new')"), "EROFS");
-    assert_eq!(actor.fails("write(p('documents/a.pdf'), b'new')"), "EROFS");
-    assert_eq!(actor.fails("os.unlink(p('documents/a.pdf'))"), "EROFS");
-    assert_eq!(actor.fails("os.mkdir(p('rfp_exports/1'))"), "EROFS");
-    assert_eq!(mount.read("documents/a.pdf"), b"old");
-    assert!(mount.status()["read_only"].is_string());
-    mount.expect_objects(&[("documents/a.pdf", b"old")]);
     mount.stop();
 }

@@ -12,7 +12,7 @@ use cairnfs::cache::{Cache, CacheOptions, Version};
 use cairnfs::read::{ObjectReader, ReadOptions};
 use cairnfs::store::{
     Capabilities, ListPage, ObjectBody, ObjectInfo, ObjectMeta, ObjectStore, StoreError, StoreResult,
-    UploadBody,
+    UploadBody, Watched,
 };
 use cairnfs::types::{ByteRange, ETag, ObjectKey, Sha256Hex, Timestamp};
 use futures_util::StreamExt;
@@ -154,7 +154,12 @@ impl ObjectStore for MemStore {
     }
 
     async fn check_bucket(&self) -> StoreResult<()> {
-        Ok(())
+        let fault = self.always.lock().clone();
+        match fault {
+            Some(Fault::Error(e)) => Err(e),
+            Some(Fault::Hang) => std::future::pending().await,
+            _ => Ok(()),
+        }
     }
 
     async fn head(&self, key: &ObjectKey) -> StoreResult<ObjectInfo> {
@@ -293,7 +298,9 @@ impl Lab {
         change(&mut options);
         let cache = Arc::new(Cache::open(options).unwrap());
         let store = MemStore::new();
-        let reader = ObjectReader::new(Arc::clone(&store) as Arc<dyn ObjectStore>, Arc::clone(&cache), read);
+        // as in a mount: what the reader finds out of the store is remembered
+        let watched = Watched::new(Arc::clone(&store) as Arc<dyn ObjectStore>, read.deadline / 3);
+        let reader = ObjectReader::new(watched as Arc<dyn ObjectStore>, Arc::clone(&cache), read);
         Self { store, cache, reader, dir }
     }
 

@@ -74,6 +74,12 @@ impl Actor {
         self.end().unwrap_or_else(|errno| panic!("{code}: {errno}"))
     }
 
+    /// Evaluates `code`, which is a string.
+    #[track_caller]
+    pub fn text(&mut self, code: &str) -> String {
+        self.run(code).as_str().unwrap().to_owned()
+    }
+
     /// Does `code`, which must fail, and returns the name of the errno.
     #[track_caller]
     pub fn fails(&mut self, code: &str) -> String {

@@ -76,12 +76,27 @@ pub struct Setup {
     objects: Vec<(String, Vec<u8>)>,
     state: Option<PathBuf>,
     prepare: Box<dyn FnOnce(&S3Server)>,
+    shared: Option<Shared>,
+}
+
+/// A store that another mount has made.
+struct Shared {
+    store: PathBuf,
+    server: Option<Arc<S3Server>>,
+    endpoint: Option<String>,
 }
 
 impl Setup {
     /// A mount of an empty bucket with the settings of tests.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, config: CONFIG.to_owned(), objects: Vec::new(), state: None, prepare: Box::new(|_| {}) }
+        Self {
+            kind,
+            config: CONFIG.to_owned(),
+            objects: Vec::new(),
+            state: None,
+            prepare: Box::new(|_| {}),
+            shared: None,
+        }
     }
 
     /// Takes this TOML in place of the usual.
@@ -105,6 +120,16 @@ impl Setup {
     /// Sets switches of the server before the mount is made.
     pub fn server(mut self, prepare: impl FnOnce(&S3Server) + 'static) -> Self {
         self.prepare = Box::new(prepare);
+        self
+    }
+
+    /// Mounts the bucket of another mount.
+    pub fn bucket_of(mut self, other: &TestMount) -> Self {
+        self.shared = Some(Shared {
+            store: other.store.clone(),
+            server: other.server.clone(),
+            endpoint: other.endpoint.clone(),
+        });
         self
     }
 
@@ -150,7 +175,12 @@ impl Setup {
         }
         fs::write(home.path().join("config.toml"), &self.config).unwrap();
         let (mut server, mut endpoint) = (None, None);
+        let mut store = home.path().join("store");
         match self.kind {
+            _ if self.shared.is_some() => {
+                let shared = self.shared.unwrap();
+                (store, server, endpoint) = (shared.store, shared.server, shared.endpoint);
+            }
             Kind::Dir => {}
             Kind::S3 => {
                 let own = S3Server::start();
@@ -161,7 +191,7 @@ impl Setup {
             Kind::Seaweed => endpoint = Some(seaweed().endpoint().to_owned()),
         }
         let state = self.state.unwrap_or_else(|| home.path().join("state"));
-        let mount = TestMount { home, runtime, state, server, endpoint, daemon: None, may_err: false };
+        let mount = TestMount { home, runtime, state, store, server, endpoint, daemon: None, may_err: false };
         for (key, data) in &self.objects {
             mount.put_object(key, data);
         }
@@ -174,6 +204,8 @@ pub struct TestMount {
     home: tempfile::TempDir,
     runtime: tempfile::TempDir,
     state: PathBuf,
+    /// The directory of a `file://` store.
+    store: PathBuf,
     server: Option<Arc<S3Server>>,
     /// `None` for `file://`.
     endpoint: Option<String>,
@@ -204,6 +236,11 @@ impl TestMount {
     /// Returns the state directory.
     pub fn state(&self) -> &Path {
         &self.state
+    }
+
+    /// Returns the cache directory.
+    pub fn cache(&self) -> PathBuf {
+        self.home.path().join("cache")
     }
 
     /// Starts a process that works on this mount.
@@ -246,7 +283,9 @@ impl TestMount {
         let Some(server) = &self.server else {
             let target = self.store_file(key);
             fs::create_dir_all(target.parent().unwrap()).unwrap();
-            let new = self.home.path().join("put");
+            // several tests may put at once, and what they put must not be seen half written
+            static NUMBER: AtomicU32 = AtomicU32::new(0);
+            let new = self.home.path().join(format!("put-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
             fs::write(&new, data).unwrap();
             return fs::rename(&new, &target).unwrap();
         };
@@ -261,9 +300,10 @@ impl TestMount {
         }
     }
 
-    fn store_file(&self, key: &str) -> PathBuf {
+    /// Returns the file that holds `key` in a `file://` store.
+    pub fn store_file(&self, key: &str) -> PathBuf {
         assert!(self.endpoint.is_none(), "only a store of our own can be looked into");
-        self.home.path().join("store").join(key)
+        self.store.join(key)
     }
 
     /// Returns every object but those that are cairnfs's own.
@@ -282,12 +322,19 @@ impl TestMount {
     }
 
     fn everything(&self) -> BTreeMap<String, Vec<u8>> {
+        self.objects_below("")
+    }
+
+    /// Returns every object below the directory `dir`, cairnfs's own included.
+    pub fn objects_below(&self, dir: &str) -> BTreeMap<String, Vec<u8>> {
         if let Some(server) = &self.server {
-            return server.objects(BUCKET).into_iter().map(|(key, data)| (key, data.to_vec())).collect();
+            let below = if dir.is_empty() { String::new() } else { format!("{dir}/") };
+            let found = server.objects_below(BUCKET, &below);
+            return found.into_iter().map(|(key, data)| (key, data.to_vec())).collect();
         }
         let root = self.store_file("");
         let mut found = BTreeMap::new();
-        let mut dirs = vec![root.clone()];
+        let mut dirs = vec![root.join(dir)];
         while let Some(dir) = dirs.pop() {
             // directories come and go while cairnfs works
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -415,7 +462,7 @@ impl TestMount {
     /// Returns the STORE argument.
     pub fn url(&self) -> String {
         match &self.endpoint {
-            None => format!("file://{}", self.home.path().join("store").display()),
+            None => format!("file://{}", self.store.display()),
             Some(_) => format!("s3://{BUCKET}"),
         }
     }
@@ -427,7 +474,10 @@ impl TestMount {
         command.arg("--config").arg(self.home.path().join("config.toml"));
         command.arg("--state-dir").arg(&self.state).arg("--cache-dir").arg(self.home.path().join("cache"));
         command
-            .env("RUST_LOG", std::env::var("CAIRNFS_TEST_LOG").as_deref().unwrap_or("info,cairnfs=debug"))
+            .env(
+                "RUST_LOG",
+                std::env::var("CAIRNFS_TEST_LOG").as_deref().unwrap_or("info,cairnfs=debug,fuser::reply=off"),
+            )
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         if let Some(name) = notify {
@@ -467,6 +517,11 @@ impl TestMount {
             assert!(ended.is_none(), "it ended before it was ready: {ended:?}\n{}", self.log());
             assert!(Instant::now() < until, "it is not ready\n{}", self.log());
         }
+    }
+
+    /// Gives the next start another configuration.
+    pub fn configure(&self, toml: &str) {
+        fs::write(self.home.path().join("config.toml"), toml).unwrap();
     }
 
     /// Returns the process id of the daemon.

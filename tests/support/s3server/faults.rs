@@ -122,6 +122,11 @@ impl Faults {
         self.inject(when, Fault::Meanwhile(Meanwhile(std::sync::Arc::new(act))), 1);
     }
 
+    /// Does something else just before every request that fits is done.
+    pub fn always_meanwhile(&self, when: When, act: impl Fn() + Send + Sync + 'static) {
+        self.inject(when, Fault::Meanwhile(Meanwhile(std::sync::Arc::new(act))), usize::MAX);
+    }
+
     /// Takes all rules back.
     pub fn clear(&self) {
         self.rules.lock().clear();

@@ -118,6 +118,14 @@ impl S3Server {
         state.bucket(bucket).expect("the bucket exists").insert(key.to_owned(), object);
     }
 
+    /// Copies an object with its metadata, past all switches.
+    pub fn copy_for_test(&self, bucket: &str, from: &str, to: &str) {
+        let mut state = self.state.lock();
+        let objects = state.bucket(bucket).expect("the bucket exists");
+        let object = objects.get(from).expect("the object exists").clone();
+        objects.insert(to.to_owned(), object);
+    }
+
     /// Removes an object as a client without conditions does, past all switches.
     pub fn remove(&self, bucket: &str, key: &str) {
         self.state.lock().bucket(bucket).expect("the bucket exists").remove(key);
@@ -125,9 +133,15 @@ impl S3Server {
 
     /// Returns the keys of a bucket and their bytes.
     pub fn objects(&self, bucket: &str) -> Vec<(String, Bytes)> {
+        self.objects_below(bucket, "")
+    }
+
+    /// Returns the keys that begin with `prefix`, and their bytes.
+    pub fn objects_below(&self, bucket: &str, prefix: &str) -> Vec<(String, Bytes)> {
         let mut state = self.state.lock();
         let objects = state.bucket(bucket).expect("the bucket exists");
-        objects.iter().map(|(key, object)| (key.clone(), object.data.clone())).collect()
+        let found = objects.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
+        found.map(|(key, object)| (key.clone(), object.data.clone())).collect()
     }
 
     /// Returns how many multipart uploads are neither completed nor aborted.
