@@ -23,12 +23,19 @@ macro_rules! on_both_stores {
     };
 }
 
+/// A mount that asks the store each time, and deletes at once.
+const FRESH: &str =
+    "[write]\nfree_floor = \"1MiB\"\ndelete_after = \"0s\"\n[read]\nlist_ttl = \"0s\"\nmiss_ttl = \"0s\"\n";
+
 mod catalog;
 mod close;
 mod damage;
 mod delete;
 mod drafts_command;
 mod expiry;
+mod extensions;
+mod freshness;
+mod guard;
 mod interrupted;
 mod namespace;
 mod never_overwrite;
@@ -38,8 +45,11 @@ mod rename;
 mod restart;
 mod same_bytes;
 mod scratch;
+mod seaweed;
+mod served;
 mod staging;
 mod trash;
 mod url;
 mod weak_store;
 mod writing;
+mod xattrs;

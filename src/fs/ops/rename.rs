@@ -1,6 +1,7 @@
 //! Moving names: rename and link. A draft or scratch file that gets a final name enters the bucket here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::{Entry, Kind, NewPlace, Shown};
 use crate::drafts::draft::{Draft, Origin};
@@ -96,6 +97,9 @@ impl Filesystem {
             FilePlacement::Scratch { .. } => true,
             FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
         };
+        if !scratch {
+            self.check_size_at(&path, draft.state.lock().size)?;
+        }
         let target = match target {
             None if !scratch && self.put_back_for(caller, &path).await? => {
                 self.catalog.child(to_dir.ino, new_name.as_str())?
@@ -284,7 +288,8 @@ impl Filesystem {
     /// Gives a scratch file a final name besides its own: its content is copied and published (semantics 3.10, 6.2).
     ///
     /// # Errors
-    /// [`FsError::NotPermitted`] for everything but scratch → final name.
+    /// [`FsError::NotPermitted`] for everything but scratch → final name; [`FsError::NotAllowed`] for a name that its
+    /// domain does not take.
     pub async fn link(
         self: &Arc<Self>,
         caller: Caller,
@@ -294,28 +299,42 @@ impl Filesystem {
     ) -> FsResult<Looked> {
         let (to_dir, to_path, new_name) = self.dir_for_change(caller, new_parent, new_name)?;
         let source = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
-        let path = join(&to_path, new_name.as_str());
-        let FilePlacement::Document { .. } = self.layout.place_file(&path) else {
-            return Err(FsError::NotPermitted);
-        };
         let Some(scratch) = self.local(ino)?.filter(|_| source.kind == Kind::Scratch) else {
             return Err(FsError::NotPermitted);
         };
-        check_access(caller, &self.attr_of(&source)?, Want::READ)?;
-        if self.listed_child(&to_dir, &to_path, &new_name).await.is_ok() {
-            return Err(FsError::Exists);
+        let path = join(&to_path, new_name.as_str());
+        match self.layout.place_file(&path) {
+            FilePlacement::Document { .. } => {}
+            FilePlacement::Scratch { .. } => return Err(FsError::NotPermitted),
+            FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
         }
-        let new = NewLocal {
-            caller,
-            parent: to_dir.ino,
-            dir: &to_path,
-            name: new_name.as_str().to_owned(),
-            wanted: path.clone(),
-            scratch: false,
-            beside: None,
-            origin: Origin::Own,
+        check_access(caller, &self.attr_of(&source)?, Want::READ)?;
+        self.check_size_at(&path, scratch.state.lock().size)?;
+        // A name that was put back is not "there" for the process that unlinked it a moment ago.
+        let put_back = self.put_back_for(caller, &path).await?;
+        let held = match self.listed_child(&to_dir, &to_path, &new_name).await {
+            Ok(entry) if put_back => Some(entry),
+            Ok(_) => return Err(FsError::Exists),
+            Err(FsError::NotFound) => None,
+            Err(e) => return Err(e),
         };
-        let (entry, draft) = self.make_local(new)?;
+        let draft = match held {
+            Some(held) if held.kind == Kind::Object => self.beside_object(caller, &held, &to_path, true)?,
+            Some(held) => self.beside_draft(caller, &held, &to_path)?,
+            None => {
+                let new = NewLocal {
+                    caller,
+                    parent: to_dir.ino,
+                    dir: &to_path,
+                    name: new_name.as_str().to_owned(),
+                    wanted: path,
+                    scratch: false,
+                    beside: None,
+                    origin: Origin::Own,
+                };
+                self.make_local(new)?.1
+            }
+        };
         let size = match self.fill(&draft, scratch.file.try_clone()?).await {
             Ok(size) => size,
             Err(e) => {
@@ -324,8 +343,14 @@ impl Filesystem {
             }
         };
         if size > 0 {
+            self.list_changed(&draft)?;
             self.finish(&draft, self.options.rename_wait).await?;
         }
-        self.getattr(entry.ino)
+        let linked = self.catalog.entry(draft.ino)?.ok_or(FsError::Stale)?;
+        let mut looked = self.looked(&linked)?;
+        if linked.name != new_name.as_str() {
+            looked.name_ttl = Duration::ZERO; // the name that was asked for stands for something else
+        }
+        Ok(looked)
     }
 }
