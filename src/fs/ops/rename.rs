@@ -9,6 +9,7 @@ use crate::fs::attr::check_access;
 use crate::fs::locals::NewLocal;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, Looked, Want, join, process_of};
 use crate::layout::{DirKind, DirPlacement, FilePlacement};
+use crate::store::retry;
 use crate::types::{Clock, ETag, FileName, Ino, ObjectKey};
 
 /// Where a file goes: the name it gets, and what it is beside.
@@ -243,25 +244,43 @@ impl Filesystem {
         if let Err(refusal) = self.layout.may_mkdir(&path) {
             return Err(self.refused(&path, &refusal));
         }
-        self.ensure_listed(source).await?;
+        if target.is_some_and(|t| t.kind != Kind::Dir) {
+            return Err(FsError::NotDirectory);
+        }
+        if self.holds_objects_or_drafts(source)? || self.store_has_below(&old).await? {
+            return Err(FsError::CrossDevice);
+        }
+        if let Some(target) = target {
+            self.empty_for_good(target, &path).await?;
+        }
         let _names = self.namespace.lock();
         if self.holds_objects_or_drafts(source)? {
             return Err(FsError::CrossDevice);
         }
         if let Some(target) = target {
-            if target.kind != Kind::Dir {
-                return Err(FsError::NotDirectory);
-            }
             if self.catalog.has_children(target.ino)? {
                 return Err(FsError::NotEmpty);
             }
-            self.catalog.remove(target.row)?;
+            self.catalog.remove_dir(target.row, target.ino)?;
         }
         self.catalog.rename_dir(source, to_dir.ino, new_name.as_str(), &path, Clock.now())?;
         self.catalog.set_made(source.row, Clock.now())?;
         self.notices.entry_changed(source.parent, &source.name);
         self.notices.entry_changed(to_dir.ino, new_name.as_str());
         Ok(())
+    }
+
+    /// Returns whether the store has anything below the directory `path`, at any depth: what the catalog has not seen yet
+    /// counts as well. What was deleted here is deleted there first.
+    async fn store_has_below(&self, path: &str) -> FsResult<bool> {
+        if !self.is_listed_dir(path) {
+            return Ok(false);
+        }
+        self.carry_out_deletes_below(path).await?;
+        let below = format!("{path}/");
+        let page =
+            retry::retry(self.options.deadline / 2, || self.store.list(&below, false, None, Some(1))).await?;
+        Ok(!page.objects.is_empty() || page.skipped > 0)
     }
 
     /// Returns whether anything below a directory has a key of its own: objects, and drafts that will have one.
