@@ -1,6 +1,8 @@
 //! Freshness: when the store is asked what a directory or a name holds (semantics 8).
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{Filesystem, FsError, FsResult, join};
 use crate::catalog::{Entry, Merged, ObjectFacts};
@@ -29,7 +31,13 @@ impl Filesystem {
             return Ok(()); // another caller has just done it
         }
         let began = Clock.now();
-        match self.list_from_store(&dir, &path, began).await {
+        let listing = self.list_from_store(&dir, &path, began);
+        let listed = match dir.listed_at {
+            // In time for the answer: what is known goes on being served.
+            Some(_) => self.within(self.options.deadline / 4 * 3, listing).await,
+            None => listing.await,
+        };
+        match listed {
             Ok(merged) => {
                 self.tell(dir.ino, &merged);
                 Ok(())
@@ -114,8 +122,8 @@ impl Filesystem {
         let asked_at = Clock.now();
         let patience = self.options.deadline / 2;
         let (object, children) = tokio::join!(
-            retry::retry(patience, || self.store.head(&key)),
-            retry::retry(patience, || self.store.list(&below, true, None, Some(1))),
+            self.within(patience, retry::retry(patience, || self.store.head(&key))),
+            self.within(patience, retry::retry(patience, || self.store.list(&below, true, None, Some(1)))),
         );
         match children {
             Ok(page) if !page.objects.is_empty() || !page.prefixes.is_empty() => {
@@ -143,6 +151,20 @@ impl Filesystem {
             Err(e) if e.is_transient() => Ok(None),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Waits for the store for at most `patience`: one that has said nothing by then does not answer.
+    async fn within<T>(
+        &self,
+        patience: Duration,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let began = Instant::now();
+        tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| {
+            let silent = format!("no answer within {patience:?}");
+            self.store.gave_up(began, &silent);
+            Err(StoreError::Unavailable(silent))
+        })
     }
 
     fn known_missing(&self, dir: &Entry, name: &str) -> bool {
@@ -173,7 +195,8 @@ impl Filesystem {
             return Ok(());
         }
         let key = ObjectKey::new(join(&path, &entry.name)).map_err(|_| FsError::NameTooLong)?;
-        let answer = retry::retry(self.options.deadline, || self.store.head(&key)).await;
+        let patience = self.options.deadline / 2;
+        let answer = self.within(patience, retry::retry(patience, || self.store.head(&key))).await;
         let found: Option<ObjectInfo> = match answer {
             Ok(info) => Some(info),
             Err(StoreError::NotFound(_)) => None,
