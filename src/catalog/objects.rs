@@ -169,11 +169,15 @@ impl Catalog {
         })
     }
 
-    /// Keeps a title for the object in `row`.
+    /// Keeps a title for the file in `row`; that of a draft is the object's that it becomes.
     pub fn set_title(&self, row: i64, title: &str) -> CatalogResult<()> {
         let title = title.to_owned();
         self.write(Durability::Process, move |c| {
-            c.prepare_cached("UPDATE objects SET title = ?2 WHERE row = ?1")?.execute(params![row, title])?;
+            c.prepare_cached(
+                "INSERT INTO objects (row, domain, file_type, title) VALUES (?1, '', '', ?2)
+                 ON CONFLICT (row) DO UPDATE SET title = excluded.title",
+            )?
+            .execute(params![row, title])?;
             Ok(())
         })
     }
@@ -343,7 +347,7 @@ pub(super) fn put_detail(c: &Connection, row: i64, d: &ObjectDetail) -> CatalogR
     c.prepare_cached(
         "INSERT OR REPLACE INTO objects (row, domain, title, file_type, content_hash, content_type, fields, published_at,
                                          supersedes, draft_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         VALUES (?1, ?2, coalesce(?3, (SELECT title FROM objects WHERE row = ?1)), ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         row,
