@@ -35,7 +35,7 @@ mod drafts_command;
 mod expiry;
 mod extensions;
 mod freshness;
-
+mod guard;
 mod interrupted;
 mod namespace;
 mod never_overwrite;
