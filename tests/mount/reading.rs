@@ -1,7 +1,7 @@
 //! Section 7: what readers get, and what is asked of the store for it.
 
 use crate::FRESH;
-use crate::support::mount::{Kind, Setup, TestMount, content};
+use crate::support::mount::{Kind, Setup, TestMount, content, eventually};
 
 on_both_stores! {
     s7_1_open_file_is_one_version,
@@ -106,6 +106,8 @@ fn s7_2_bytes_come_from_the_cache(kind: Kind) {
         assert_eq!(gets(&mount), first, "cached bytes were asked for again");
         // what was written here is here
         user.run("write(p('documents/b.pdf'), content(2, 100_000))");
+        let staging = mount.state().join("staging");
+        eventually("its bytes are put away", || std::fs::read_dir(&staging).unwrap().count() == 0);
         assert_eq!(user.run("again('documents/b.pdf') == content(2, 100_000)"), true);
         assert_eq!(gets(&mount), first, "what was published was asked for");
     } else {

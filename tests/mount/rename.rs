@@ -11,6 +11,7 @@ use crate::support::mount::{BUCKET, Kind, Setup, content, eventually};
 use crate::support::s3server::{Fault, When};
 
 on_both_stores! {
+    s3_10_rename_and_link_return_when_the_object_exists,
     s5_1_drafts_and_scratch_files_are_renamed_and_deleted_freely,
     s5_1_rename_onto_an_object_leaves_it_and_takes_a_suffix,
     s5_1_noreplace_and_exchange,
@@ -30,6 +31,64 @@ on_both_stores! {
 /// Names that were moved away stay hidden for an hour.
 const LATE: &str =
     "[write]\nfree_floor = \"1MiB\"\ndelete_after = \"1h\"\n[read]\nlist_ttl = \"0s\"\nmiss_ttl = \"0s\"\n";
+
+/// 3.10: of a closed file at once; of one that is open for writing at its last close.
+fn s3_10_rename_and_link_return_when_the_object_exists(kind: Kind) {
+    let mut mount = Setup::new(kind).config(FRESH).start();
+    let mut user = mount.actor();
+    user.run("write(p('documents/a.part'), b'a'); os.rename(p('documents/a.part'), p('documents/a.pdf'))");
+    mount.expect_objects(&[("documents/a.pdf", b"a")]);
+    user.run("write(p('documents/b.part'), b'b'); os.link(p('documents/b.part'), p('documents/b.pdf'))");
+    mount.expect_objects(&[("documents/a.pdf", b"a"), ("documents/b.pdf", b"b")]);
+    // a draft that was closed, but for a descriptor that cannot write
+    user.run("fd = os.open(p('documents/c.pdf'), os.O_RDWR | os.O_CREAT); write_all(fd, b'c'); e = os.dup(fd); os.close(fd)");
+    user.run("os.rename(p('documents/c.pdf'), p('documents/d.pdf'))");
+    assert_eq!(mount.keys().len(), 2, "it is open for writing");
+    user.run("os.close(e)");
+    assert_eq!(mount.object("documents/d.pdf"), b"c");
+    user.run("fd = os.open(p('documents/e.part'), WRITE_NEW); write_all(fd, b'e'); os.rename(p('documents/e.part'), p('documents/e.pdf'))");
+    assert_eq!(mount.keys().len(), 3, "it is open for writing");
+    user.run("os.close(fd)");
+    assert_eq!(mount.object("documents/e.pdf"), b"e");
+    mount.stop();
+}
+
+/// 3.10: what fails in time fails the call, and the file has its old name; what takes longer goes on by itself.
+#[test]
+fn s3_10_rename_reports_a_failure_and_does_not_wait_for_ever() {
+    let config = FRESH.replace("[read]", "rename_wait = \"1s\"\n[read]");
+    let mut mount = Setup::new(Kind::S3).config(&config).start();
+    let mut user = mount.actor();
+    user.run("for n in 'abcd': write(p(f'documents/{n}.part'), n.encode())");
+    mount.server().faults().inject(
+        When::method("PUT", "documents/"),
+        Fault::Status(403, "AccessDenied"),
+        usize::MAX,
+    );
+    assert_eq!(user.fails("os.rename(p('documents/a.part'), p('documents/a.pdf'))"), "EACCES");
+    assert_eq!(user.fails("os.link(p('documents/b.part'), p('documents/b.pdf'))"), "EACCES");
+    assert_eq!(mount.names("documents"), ["a.part", "b.part", "c.part", "d.part"]);
+    assert_eq!(
+        (mount.read("documents/a.part"), mount.read("documents/b.part")),
+        (b"a".to_vec(), b"b".to_vec())
+    );
+    mount.server().faults().clear();
+    // tried again it works
+    user.run("os.rename(p('documents/a.part'), p('documents/a.pdf'))");
+    assert_eq!(mount.object("documents/a.pdf"), b"a");
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    mount.server().faults().meanwhile(When::method("PUT", "documents/c.pdf"), move || {
+        let _ = wait.lock().unwrap().recv_timeout(crate::support::mount::PATIENCE);
+    });
+    user.run("os.rename(p('documents/c.part'), p('documents/c.pdf'))");
+    assert_eq!(mount.keys(), ["documents/a.pdf"]);
+    assert_eq!(user.text("os.getxattr(p('documents/c.pdf'), 'user.cairn.state').decode()"), "publishing");
+    go.send(()).unwrap();
+    eventually("it is published", || mount.keys().len() == 2);
+    assert_eq!(mount.object("documents/c.pdf"), b"c");
+    mount.stop();
+}
 
 fn s5_1_drafts_and_scratch_files_are_renamed_and_deleted_freely(kind: Kind) {
     let mut mount = Setup::new(kind).config(FRESH).start();
