@@ -103,7 +103,7 @@ impl Catalog {
     }
 
     /// Takes in a complete listing of `parent` that began at `began`: `objects` and `dirs` (name, path). Names that are
-    /// not in it are removed, but for directories that users made and what this mount changed since it began.
+    /// not in it are removed, but for directories that users made and what this mount has changed, or seen, since it began.
     pub fn merge_listing(
         &self,
         parent: Ino,
@@ -134,16 +134,18 @@ impl Catalog {
                     }
                 }
             }
+            // changed here, or asked for by its name, since the listing began
+            let known_since =
+                |e: &Entry| e.touched_at >= began || e.seen_at.is_some_and(|seen_at| seen_at >= began);
             for facts in &objects {
                 let before = known.remove(&facts.name);
-                let ours_is_newer = before.as_ref().is_some_and(|e| e.touched_at >= began);
-                if !ours_is_newer {
+                if !before.as_ref().is_some_and(known_since) {
                     merge_known(c, parent, before, facts, began, &mut merged)?;
                 }
             }
             for (name, left) in known {
                 let keep = left.kind.is_local()
-                    || left.touched_at >= began
+                    || known_since(&left)
                     || (left.kind == Kind::Dir
                         && (left.made || fixed.contains(&name) || holds_local(c, left.ino)?));
                 if !keep {
