@@ -78,7 +78,7 @@ fn s6_1_scratch_names_are_files_here_and_never_published(kind: Kind) {
     wanted.sort_unstable();
     for dir in ["documents", "free"] {
         for (name, _) in SCRATCH {
-            std::fs::write(mount.path(dir).join(name), name).unwrap_or_else(|e| panic!("{dir}/{name}: {e}"));
+            std::fs::write(mount.path(dir).join(name), name).unwrap();
         }
         assert_eq!(mount.names(dir), wanted);
     }
