@@ -6,7 +6,7 @@
 //!
 //! # Lock order
 //! `namespace` (names change; held over catalog calls, never over an await) → `locals` → [`Draft::state`]. The other
-//! locks (`handles`, `redirects`, `misses`, `recent`) are leaves.
+//! locks (`handles`, `redirects`, `misses`, `recent`, `saved_as`) are leaves.
 //!
 //! # Waiting
 //! Calls are futures that are polled once on the kernel's thread and, if they have to wait for the store, go on
@@ -27,6 +27,7 @@ mod publish;
 mod queue;
 mod recover;
 mod redirect;
+mod saved_as;
 mod status;
 mod swap;
 mod trash;
@@ -66,6 +67,7 @@ use crate::types::{Clock, FileName, Ino, Notices, ProcessId, Timestamp};
 
 use handle::Handles;
 use redirect::Redirects;
+use saved_as::SavedAs;
 
 /// The settings of the file system. Defaults are in `docs/configuration.md`.
 #[derive(Debug, Clone)]
@@ -148,6 +150,8 @@ pub struct Filesystem {
     misses: Mutex<HashMap<(Ino, String), Timestamp>>,
     /// Who published an object a moment ago: its utimens still count (semantics 9.4).
     recent: Mutex<HashMap<i64, (ProcessId, Timestamp)>>,
+    /// Under which keys names that users asked for were saved.
+    saved_as: SavedAs,
     /// One listing of a directory at a time.
     listings: Mutex<HashMap<Ino, Arc<tokio::sync::Mutex<()>>>>,
     /// Publishes and other work that a stop waits for.
@@ -210,6 +214,7 @@ impl Filesystem {
             namespace: Mutex::new(()),
             misses: Mutex::new(HashMap::new()),
             recent: Mutex::new(HashMap::new()),
+            saved_as: SavedAs::default(),
             listings: Mutex::new(HashMap::new()),
             tasks: TaskTracker::new(),
             queue: Mutex::new(Queue::default()),
@@ -323,6 +328,11 @@ impl Filesystem {
 /// Returns `dir/name`, or `name` at the root.
 fn join(dir: &str, name: &str) -> String {
     if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
+}
+
+/// Returns for whom a name that the caller takes away is put back: for his process, or for anyone (semantics 5.2).
+fn deleter(caller: Caller) -> ProcessId {
+    if process::serves_many(caller.tid) { ProcessId::ANYONE } else { process_of(caller) }
 }
 
 /// Returns the process of the caller; where it is gone, an identity that equals no living one.
