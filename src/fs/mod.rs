@@ -60,7 +60,7 @@ use crate::drafts::opens::OpenObjects;
 use crate::drafts::queue::Queue;
 use crate::drafts::seal::Sealer;
 use crate::drafts::staging::Staging;
-use crate::layout::{DirKind, DirPlacement, Layout, Refusal};
+use crate::layout::{DeletePolicy, DirKind, DirPlacement, Layout, Refusal};
 use crate::read::ObjectReader;
 use crate::store::{Capabilities, ObjectStore};
 use crate::types::{Clock, FileName, Ino, Notices, ProcessId, Timestamp};
@@ -248,9 +248,12 @@ impl Filesystem {
     }
 
     /// Returns what the admin should know of the store: it was said at the start, and is in the status.
-    pub fn weakness(&self) -> Option<&'static str> {
-        match self.options.weak_store {
-            _ if self.capabilities.atomic_create || self.read_only().is_some() => None,
+    pub fn weaknesses(&self) -> Vec<&'static str> {
+        if self.read_only().is_some() {
+            return Vec::new();
+        }
+        let create = match self.options.weak_store {
+            _ if self.capabilities.atomic_create => None,
             WeakStore::Check => Some(
                 "the store lets two writers create one name, so a file could overwrite another in a race; \
                  weak_store = \"suffix\" would be safe",
@@ -259,7 +262,13 @@ impl Filesystem {
                 Some("the store lets two writers create one name: every new file gets a suffix")
             }
             WeakStore::Refuse => None,
-        }
+        };
+        let deletes = self.layout.domains().iter().any(|d| d.spec().delete != DeletePolicy::Refuse);
+        let delete = (deletes && !self.capabilities.conditional_delete).then_some(
+            "the store knows no conditional delete: it is looked at just before, but a version that comes between \
+             the look and the delete goes with it; delete = \"refuse\" would be safe",
+        );
+        create.into_iter().chain(delete).collect()
     }
 
     fn writable(&self) -> FsResult<()> {
