@@ -1,6 +1,7 @@
 //! Moving names: rename and link. A draft or scratch file that gets a final name enters the bucket here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::{Entry, Kind, NewPlace, Shown};
 use crate::drafts::draft::{Draft, Origin};
@@ -400,7 +401,12 @@ impl Filesystem {
         if size > 0 {
             self.finish(&draft, self.options.rename_wait).await?;
         }
-        self.getattr(entry.ino)
+        let mut looked = self.getattr(entry.ino)?;
+        // The kernel takes the answer for the new name, which another file holds where this one got a suffix.
+        if self.catalog.entry(entry.ino)?.is_none_or(|now| now.name != new_name.as_str()) {
+            looked.name_ttl = Duration::ZERO;
+        }
+        Ok(looked)
     }
 
     /// Puts back what held `path` if the caller took it away a moment ago, and returns it (semantics 5.2).
