@@ -29,6 +29,7 @@ const FRESH: &str =
 
 mod catalog;
 mod close;
+mod covers;
 mod damage;
 mod delete;
 mod drafts_command;
@@ -39,17 +40,20 @@ mod guard;
 mod interrupted;
 mod namespace;
 mod never_overwrite;
+mod put_back;
 mod queue;
 mod reading;
 mod rename;
 mod restart;
 mod same_bytes;
+mod saved_as;
 mod scratch;
 mod seaweed;
 mod served;
 mod staging;
 mod trash;
 mod url;
+mod watched;
 mod weak_store;
 mod writing;
 mod xattrs;
