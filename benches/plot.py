@@ -43,7 +43,8 @@ def draw(axes, row, figures):
     names = [who for who in order if bars.get(who) is not None]
     values = [bars[who] for who in names]
     drawn = axes.barh(names, values, color=[COLOURS.get(who, OTHER) for who in names])
-    axes.bar_label(drawn, [short(value) for value in values], padding=3, fontsize=7)
+    over_the_line = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    axes.bar_label(drawn, [short(value) for value in values], padding=3, fontsize=7, bbox=over_the_line, zorder=3)
     goal, _, _, enough = figures.verdict(row)
     if goal is not None:
         axes.axvline(goal, color="#27ae60" if enough else "#c0392b", linestyle="--", linewidth=1.2)

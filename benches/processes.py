@@ -43,6 +43,6 @@ def clean_environment(extra):
 
 
 def end_like_ctrl_c():
-    """Lets SIGTERM and SIGHUP clean up as Ctrl-C does."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    """Lets SIGTERM and SIGHUP clean up as Ctrl-C does, and that also where a shell has turned it off."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
