@@ -85,7 +85,7 @@ class Meter:
     def __exit__(self, *_):
         self.wall = time.perf_counter() - self._began
         now = self._now()
-        daemon, server, client, busy = (after - before for after, before in zip(now, self._before[:4]))
+        daemon, server, client, busy = (after - before for after, before in zip(now[:4], self._before[:4], strict=True))
         foreign = max(0.0, busy - daemon - server - client) / (self.wall * CORES)
         self.costs = {
             "wall": round(self.wall, 4),

@@ -34,10 +34,7 @@ class Raw:
         try:
             with Meter(None, self.server.pid) as meter:
                 work.at_once(
-                    [
-                        lambda c=c, b=b, p=p: c.get(*p, b)
-                        for c, b, p in zip(connections, buffers, pieces, strict=True)
-                    ]
+                    [lambda c=c, b=b, p=p: c.get(*p, b) for c, b, p in zip(connections, buffers, pieces, strict=True)]
                 )
         finally:
             for connection in connections:

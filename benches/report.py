@@ -8,7 +8,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from rows import MOUNTPOINT, PEERS, Figures, rows
+from rows import MOUNTPOINT, PEERS, Figures, Row, rows
 
 CONTENDERS = ("cairnfs", *PEERS, "native", "raw")
 # more than this share of all processors in other hands, and a figure is not to be relied on
@@ -46,8 +46,8 @@ def markdown(facts, samples):
         introduction(facts, samples),
         main_table(figures, measured),
         notes(facts),
-        "## Spread\n\nLeast to most, of all runs.",
-        spread_table(figures, measured),
+        "## Spread\n\nLeast, **median** and most of all runs; also what was measured beyond the rows above.",
+        spread_table(figures, measured, samples),
         "## Cost\n\nMedians: daemon CPU s / server CPU s / peak daemon MiB / share of the machine in other hands.",
         cost_table(samples),
         "## The machine\n\n" + "\n".join(f"* {name}: {value}" for name, value in facts["machine"].items()),
@@ -116,14 +116,26 @@ def cell(figures, row, who):
     return "–" if value is None else short(value) + (f" ({variant})" if variant else "")
 
 
-def spread_table(figures, measured):
-    """The least and the most of each."""
+def spread_table(figures, measured, samples):
+    """The least and the most of each, also of what is in no row above."""
+    shown = {(row.server, row.metric) for row in measured}
+    more = {(s["server"], s["metric"]): s["unit"] for s in samples if "value" in s}
+    rest = [
+        Row(f"{metric}, {server}", server, metric, unit, None, unit in ("s", "ms"))
+        for (server, metric), unit in more.items()
+        if (server, metric) not in shown
+    ]
     body = []
-    for row in measured:
+    for row in measured + rest:
         found = [figures.spread(row, who) for who in CONTENDERS]
         if any(found):
-            body.append([row.title, row.unit, *(f"{short(min(v))}–{short(max(v))}" if v else "–" for v in found)])
+            body.append([row.title, row.unit, *(spread(values) if values else "–" for values in found)])
     return table(["", "unit", *CONTENDERS], body)
+
+
+def spread(values):
+    """The median between the least and the most."""
+    return f"{short(min(values))} **{short(statistics.median(values))}** {short(max(values))}"
 
 
 def cost_table(samples):
@@ -140,9 +152,7 @@ def cost_table(samples):
         for who in CONTENDERS:
             found = grouped[key, who]
             names = ("daemon_cpu", "server_cpu", "rss_mib", "foreign")
-            cpu, server, rss, foreign = (
-                statistics.median(s[name] for s in found) if found else 0 for name in names
-            )
+            cpu, server, rss, foreign = (statistics.median(s[name] for s in found) if found else 0 for name in names)
             cells.append(f"{cpu:.2f} / {server:.2f} / {rss:.0f} / {foreign:.0%}" if found else "–")
         body.append([" ".join(key), *cells])
     return table(["", *CONTENDERS], body)

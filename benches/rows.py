@@ -28,7 +28,7 @@ class Row:
     server: str
     metric: str
     unit: str
-    target: Target
+    target: Target | None
     less_is_better: bool = False
 
 

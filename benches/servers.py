@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -87,10 +87,8 @@ def speaking(command, place):
             raise RuntimeError(f"{command[0]} does not start, see {log}")
         yield {**words, "STARTED": process.pid}
         process.stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(30)
-        except subprocess.TimeoutExpired:
-            pass
     finally:
         processes.stop(process)
 
