@@ -6,7 +6,8 @@ import multiprocessing
 import os
 
 from botocore.exceptions import ClientError
-from django.core.files.storage import default_storage
+from django.conf import settings
+from django.core.files.storage import default_storage, storages
 
 from samples import pdf
 from sides import TwoSides
@@ -63,7 +64,7 @@ class OneName(TwoSides):
 
     def put_on_condition(self, start, content):
         """Creates the name by a request that the store decides, and takes Django's next one where it is taken."""
-        connection = type(default_storage)()  # sockets are not for two processes
+        connection = storages.create_storage(settings.STORAGES["default"])  # sockets are not for two processes
         client, key = connection.bucket.meta.client, self.wanted
         start.wait(PATIENCE_SECONDS)
         while True:
