@@ -15,16 +15,22 @@ CONTENDERS = ("cairnfs", *PEERS, "native", "raw")
 BUSY = 0.1
 
 
-def write(directories, python):
-    """Writes the table and, where `python` has matplotlib, the plot. Returns the table and what kept the plot away."""
-    out, (facts, samples) = directories[0], load(directories)
-    table = markdown(facts, samples)
-    (out / "table.md").write_text(table)
+def write(directories):
+    """Writes the table, and returns it."""
+    text = markdown(*load(directories))
+    (directories[0] / "table.md").write_text(text)
+    return text
+
+
+def draw(directories, python):
+    """Draws the plot, where `python` has matplotlib. Returns what came of that in words."""
     plot = Path(__file__).parent / "plot.py"
     if not Path(python).exists():
-        return table, "no plot: matplotlib is not installed (benches/setup does it)"
-    done = subprocess.run([python, plot, *directories], capture_output=True, text=True, check=False)
-    return table, done.stderr.strip() and f"no plot: {done.stderr.strip().splitlines()[-1]}"
+        return "no plot: matplotlib is not installed (benches/setup does it)"
+    done = subprocess.run([python, "-B", plot, *directories], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return f"no plot: {(done.stderr.strip().splitlines() or ['it ended by itself'])[-1]}"
+    return f"plot: {directories[0]}/plot.svg"
 
 
 def load(directories):
@@ -172,5 +178,6 @@ def table(head, body):
 if __name__ == "__main__":
     if not sys.argv[1:]:
         sys.exit("usage: report.py DIR...")
-    text, problem = write([Path(name) for name in sys.argv[1:]], sys.executable)
-    print(text, problem, sep="\n")
+    given = [Path(name) for name in sys.argv[1:]]
+    print(write(given))
+    print(draw(given, sys.executable))
