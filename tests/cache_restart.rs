@@ -212,7 +212,7 @@ async fn clear_deletes_what_is_not_open() {
     let bytes = content(1, MIB);
     let open = lab.reader.open(warm(&lab, "open", &bytes).await, None);
     warm(&lab, "closed", &content(2, MIB)).await;
-    assert_eq!(lab.cache.clear(), 1);
+    assert_eq!(lab.cache.clear().0, 1);
     assert_eq!(lab.cache.stats().files, 1);
     let asked = lab.store.request_count();
     check(&open, &bytes).await;

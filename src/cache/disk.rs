@@ -157,9 +157,14 @@ impl Disk {
         gone.delete();
     }
 
-    /// Deletes everything that is not open. Returns how many versions that were.
-    pub(super) fn clear(&self, counters: &Counters) -> u64 {
-        self.evict(counters, |index| index.evict(u64::MAX))
+    /// Deletes everything that is not open. Returns how many versions and bytes that were.
+    pub(super) fn clear(&self, counters: &Counters) -> (u64, u64) {
+        let mut bytes = 0;
+        let files = self.evict(counters, |index| {
+            bytes = index.used() - index.pinned_bytes();
+            index.evict(u64::MAX)
+        });
+        (files, bytes)
     }
 
     /// Makes the complete content at `host_file` the cached file of `version`; see [`super::Cache::adopt`].

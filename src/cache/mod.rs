@@ -160,9 +160,12 @@ impl Cache {
         object.replace_absent(install)
     }
 
-    /// Deletes everything that is not open, from disk. Returns how many versions that were.
-    pub fn clear(&self) -> u64 {
-        self.shared.disk.as_ref().map_or(0, |disk| disk.clear(&self.shared.counters))
+    /// Deletes everything that is not open from disk, and from memory what no reader is about to read. Returns how many versions, and how many bytes of
+    /// the disk, that were.
+    pub fn clear(&self) -> (u64, u64) {
+        let cleared = self.shared.disk.as_ref().map(|disk| disk.clear(&self.shared.counters));
+        self.shared.memory.evict_all();
+        cleared.unwrap_or_default()
     }
 
     /// Returns how the cache stands.
@@ -186,6 +189,7 @@ impl Cache {
             disk_hit_bytes: counters.disk_hit_bytes.get(),
             inserted_bytes: counters.inserted_bytes.get(),
             unwritten_bytes: counters.unwritten_bytes.get(),
+            waiting_bytes: shared.workers.as_ref().map_or(0, Workers::waiting_bytes),
             evicted_files: counters.evicted_files.get(),
             damaged_chunks: counters.damaged_chunks.get(),
             rejected_files: counters.rejected_files.get(),

@@ -81,6 +81,11 @@ impl Workers {
         self.waiting_bytes.load(Ordering::Relaxed) <= self.limit_bytes / 2
     }
 
+    /// Returns how many bytes wait for the disk.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes.load(Ordering::Relaxed)
+    }
+
     /// Queues a verification.
     pub(super) fn verify(&self, object: Arc<CachedObject>) -> bool {
         self.verifier.jobs.send(Job::Verify(object)).is_ok()

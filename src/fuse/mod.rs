@@ -1,11 +1,15 @@
 //! The kernel's side: decodes requests, calls the file system, encodes its answers. The only folder that knows fuser.
 
 mod adapter;
+mod cached_dirs;
 mod convert;
 mod errno;
+mod features;
 mod invalidate;
+mod passthrough;
 mod session;
 
+pub use features::Feature;
 pub use invalidate::Invalidator;
 pub use session::{MountError, MountOptions, Mounted, clear_dead_mount, mount};
 

@@ -23,6 +23,7 @@ macro_rules! on_both_stores {
     };
 }
 
+mod cache_command;
 mod catalog;
 mod close;
 mod damage;
@@ -30,8 +31,10 @@ mod delete;
 mod drafts_command;
 mod expiry;
 mod interrupted;
+mod kernel;
 mod namespace;
 mod never_overwrite;
+mod passthrough;
 mod queue;
 mod reading;
 mod rename;
