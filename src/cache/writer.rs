@@ -187,13 +187,13 @@ fn verify(object: &CachedObject, stopping: &AtomicBool) {
     );
     let key = &object.version().key;
     match sound {
-        Ok(Some(true)) => {}
-        Ok(Some(false)) => {
-            shared.counters.damaged_chunks.add(1);
+        Ok(Some(0)) if host.is_complete() => {}
+        Ok(Some(0) | None) => return,
+        Ok(Some(chunks)) => {
+            shared.counters.damaged_chunks.add(chunks);
             shared.on_damage.tell(key, "damaged chunks dropped from the cache; they are fetched again");
             return;
         }
-        Ok(None) => return,
         Err(e) => {
             tracing::warn!("cannot verify the cached file of '{key}': {e}");
             return;
