@@ -177,6 +177,7 @@ impl Filesystem {
             base: to.beside.clone(),
         };
         self.catalog.rename_draft(&id, place, Clock.now())?;
+        self.redirects.renamed(draft.ino);
         {
             let mut k = draft.state.lock();
             k.scratch = to.scratch;
