@@ -259,6 +259,7 @@ fn mount_options(s: &Settings) -> anyhow::Result<MountOptions> {
         allow_other,
         read_only: s.mount.read_only,
         deadline: s.read.deadline,
+        list_ttl: s.read.list_ttl,
         cache_dir: s.dirs.cache.clone(),
     })
 }

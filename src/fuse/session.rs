@@ -32,6 +32,8 @@ pub struct MountOptions {
     pub read_only: bool,
     /// How long a call may take that waits for the store.
     pub deadline: Duration,
+    /// How long names count as fresh.
+    pub list_ttl: Duration,
     /// Where the cache keeps its files.
     pub cache_dir: PathBuf,
 }
@@ -71,7 +73,6 @@ pub struct Mounted {
     device: String,
     invalidator: Arc<Invalidator>,
     kernel: Arc<Kernel>,
-    read_ahead: Feature,
     ended: watch::Receiver<bool>,
 }
 
@@ -93,7 +94,7 @@ pub fn mount(
     let (end, ended) = watch::channel(false);
     let kernel = Arc::new(Kernel {
         passthrough: Passthrough::default(),
-        dirs: CachedDirs::default(),
+        dirs: CachedDirs::new(options.list_ttl),
         cache_dir: options.cache_dir.clone(),
         negotiated: Mutex::new(Vec::new()),
     });
@@ -121,18 +122,7 @@ pub fn mount(
     // Dropped, it would unmount whatever is on that path then, which may be another mount by now. The end of the
     // session is told by the adapter; unmounting is done here, by name and device.
     std::mem::forget(background);
-    let read_ahead = widen_read_ahead(&device);
-    Ok(Mounted { mountpoint, device, invalidator: Arc::clone(invalidator), kernel, read_ahead, ended })
-}
-
-/// Lets the kernel ask for as much at a time as a request can carry: what it offers at the start is 128 KiB.
-fn widen_read_ahead(device: &str) -> Feature {
-    const NAME: &str = "read-ahead of 1 MiB";
-    match std::fs::write(format!("/sys/class/bdi/{device}/read_ahead_kb"), "1024") {
-        Ok(()) => Feature::on(NAME, ""),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Feature::off(NAME, "needs root"),
-        Err(e) => Feature::off(NAME, e.to_string()),
-    }
+    Ok(Mounted { mountpoint, device, invalidator: Arc::clone(invalidator), kernel, ended })
 }
 
 impl Mounted {
@@ -152,7 +142,9 @@ impl Mounted {
             Feature::on("page cache", ""),
             Feature::on("cached directories", ""),
             Feature::on("threads", THREADS.to_string()),
-            self.read_ahead.clone(),
+            // What the kernel offers stays, 128 KiB: it reads as much around each page fault in a mapping, and of an object
+            // that is not here all of that is fetched. Sequential readers are fetched ahead of by this daemon.
+            Feature::off("read-ahead of 1 MiB", "every page fault in a mapping would fetch as much"),
         ];
         features.extend(self.kernel.negotiated.lock().iter().cloned());
         features

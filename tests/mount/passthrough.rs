@@ -102,7 +102,11 @@ fn s7_4_20_complete_object_is_read_past_the_daemon_whatever_reads_it() {
         user.run("os.close(fd); os.close(out)");
         assert!(fs::read(mount.host("sent.pdf")).unwrap() == big(1));
         assert_eq!(fs::metadata(&path).unwrap().len(), big(1).len() as u64);
+        // into a draft of the same mount
+        let copied = Command::new("cp").args([&path, &mount.path("documents/b.pdf")]).status().unwrap();
+        assert!(copied.success());
     });
+    mount.expect_objects(&[("documents/a.pdf", &big(1)), ("documents/b.pdf", &big(1))]);
     mount.stop();
 }
 
