@@ -188,26 +188,67 @@ impl Filesystem {
 
     /// Makes (or finds) the caller's draft beside an object, and sends its thread there.
     async fn redirect_to_draft(&self, caller: Caller, entry: &Entry, mode: Mode) -> FsResult<Opened> {
-        if entry.shown != Shown::Listed {
-            return Err(FsError::Stale);
-        }
-        let (_, dir) = self.dir(entry.parent)?;
-        let path = join(&dir, &entry.name);
         if let Second::NotFollowed(draft) =
             self.redirects.take_unfollowed(caller.tid, entry.parent, &entry.name)
         {
             return self.swap_node(caller, entry, draft, mode).await;
         }
+        if entry.shown != Shown::Listed {
+            return Err(FsError::Stale);
+        }
+        let (_, dir) = self.dir(entry.parent)?;
+        let path = join(&dir, &entry.name);
         match self.layout.place_file(&path) {
             FilePlacement::Document { .. } => {}
-            // An object of another client whose name is scratch here is shown, read-only.
-            FilePlacement::Scratch { .. } => return Err(FsError::NotAllowed),
+            FilePlacement::Scratch { .. } => return self.redirect_to_cover(caller, entry, &dir, mode),
             FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
         }
         let _names = self.namespace.lock();
         let draft = self.beside_object(caller, entry, &dir, mode.truncate)?;
         self.redirects.add(caller.tid, entry.parent, &entry.name, draft.ino);
         Err(FsError::Stale)
+    }
+
+    /// Covers an object whose name is scratch with a local file, and sends the caller's thread there (semantics 6.4).
+    fn redirect_to_cover(&self, caller: Caller, entry: &Entry, dir: &str, mode: Mode) -> FsResult<Opened> {
+        let _names = self.namespace.lock();
+        if self.catalog.child(entry.parent, &entry.name)?.is_some_and(|now| now.row == entry.row) {
+            let cover = self.cover_object(caller, entry, dir, mode.truncate)?;
+            self.redirects.add(caller.tid, entry.parent, &entry.name, cover.ino);
+        }
+        Err(FsError::Stale)
+    }
+
+    /// Makes a scratch file that takes the name of the object `entry`, with its content or empty. Called with `namespace`
+    /// locked.
+    pub(in crate::fs) fn cover_object(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        dir: &str,
+        empty: bool,
+    ) -> FsResult<Arc<Draft>> {
+        let path = join(dir, &entry.name);
+        let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
+        let etag = entry.etag.clone().ok_or(FsError::Stale)?;
+        let origin = if empty || entry.size == 0 {
+            Origin::Own
+        } else {
+            Origin::Object { key: key.clone(), etag: etag.clone(), size: entry.size }
+        };
+        let new = NewLocal {
+            caller,
+            parent: entry.parent,
+            dir,
+            name: entry.name.clone(),
+            wanted: path,
+            scratch: true,
+            beside: Some((key, etag)),
+            origin,
+        };
+        let (_, cover) = self.make_local(new)?;
+        self.notices.entry_changed(entry.parent, &entry.name);
+        Ok(cover)
     }
 
     /// Sends a writer who found a draft under `name`, which that draft has lost since, to a draft of what holds the name
