@@ -32,6 +32,7 @@ mod status;
 mod swap;
 mod trash;
 mod unsent;
+mod warm;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,8 +48,9 @@ pub use attr::{Attr, Caller, Looked, Ownership, Want};
 pub use error::{FsError, FsResult};
 pub use housekeeping::LeftOver;
 pub use kept::{KeptDraft, KeptError, KeptResult};
-pub use ops::{DirEntry, Opened, SetAttr, SetTime, StatFs};
+pub use ops::{Content, DirEntry, Opened, SetAttr, SetTime, StatFs};
 pub use status::FsStatus;
+pub use warm::Warmed;
 
 use crate::cache::Cache;
 use crate::catalog::{Catalog, Entry, Kind};
