@@ -30,6 +30,7 @@ mod damage;
 mod delete;
 mod drafts_command;
 mod expiry;
+mod found_by_model;
 mod interrupted;
 mod namespace;
 mod never_overwrite;
