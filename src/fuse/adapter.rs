@@ -178,7 +178,7 @@ impl Fuse for Adapter {
         _atime: Option<TimeOrNow>,
         mtime: Option<TimeOrNow>,
         _ctime: Option<SystemTime>,
-        _fh: Option<FileHandle>,
+        fh: Option<FileHandle>,
         _crtime: Option<SystemTime>,
         _chgtime: Option<SystemTime>,
         _bkuptime: Option<SystemTime>,
@@ -186,7 +186,7 @@ impl Fuse for Adapter {
         reply: ReplyAttr,
     ) {
         let (fs, caller) = (Arc::clone(&self.fs), caller(req));
-        let change = SetAttr { size, mtime: mtime.map(convert::set_time) };
+        let change = SetAttr { size, mtime: mtime.map(convert::set_time), opened: fh.is_some() };
         self.run_bounded(async move { fs.setattr(caller, ino(node), change).await }, move |r| attr(reply, r));
     }
 

@@ -31,6 +31,7 @@ mod damage;
 mod delete;
 mod drafts_command;
 mod expiry;
+mod found_by_model;
 mod interrupted;
 mod kernel;
 mod namespace;

@@ -145,7 +145,17 @@ impl Filesystem {
         if mode.truncate && self.belongs_to_another(&draft, caller) {
             return self.redirect_beside_draft(caller, entry);
         }
-        let opened = self.attach(&draft, caller, mode);
+        let opened = {
+            let _names = self.namespace.lock(); // a draft of which nothing came is forgotten under it
+            let forgotten = {
+                let known = draft.state.lock();
+                known.unlinked && known.handles == 0
+            };
+            if forgotten {
+                return Err(FsError::Stale); // what was written to it would be lost; the path leads elsewhere now
+            }
+            self.attach(&draft, caller, mode)
+        };
         // Only now: until there is a handle, the redirect is what keeps the draft.
         self.redirects.arrived(caller.tid, draft.ino);
         if mode.truncate
