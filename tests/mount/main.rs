@@ -27,6 +27,7 @@ macro_rules! on_both_stores {
 const FRESH: &str =
     "[write]\nfree_floor = \"1MiB\"\ndelete_after = \"0s\"\n[read]\nlist_ttl = \"0s\"\nmiss_ttl = \"0s\"\n";
 
+mod cache_command;
 mod catalog;
 mod close;
 mod covers;
@@ -35,11 +36,14 @@ mod delete;
 mod drafts_command;
 mod expiry;
 mod extensions;
+mod found_by_model;
 mod freshness;
 mod guard;
 mod interrupted;
+mod kernel;
 mod namespace;
 mod never_overwrite;
+mod passthrough;
 mod put_back;
 mod queue;
 mod reading;

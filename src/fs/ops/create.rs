@@ -35,7 +35,7 @@ impl Filesystem {
         flags: i32,
     ) -> FsResult<(Looked, Opened)> {
         let (_, dir, name) = self.dir_for_change(caller, parent, name)?;
-        let open_mode = Mode { write: true, ..Mode::from_flags(flags) };
+        let open_mode = Mode::from_flags(flags);
         let new = self.new_file(caller, parent, &dir, &name, flags).await?;
         let (draft, opened) = {
             let _names = self.namespace.lock();

@@ -108,7 +108,13 @@ impl Filesystem {
         else {
             return Err(FsError::NotAllowed);
         };
-        self.empty_for_good(&entry, &full).await?;
+        self.ensure_listed(&entry).await?;
+        if self.catalog.has_children(entry.ino)? {
+            return Err(FsError::NotEmpty);
+        }
+        if !self.carry_out_deletes_below(&full).await? {
+            return Err(FsError::NotEmpty);
+        }
         let _names = self.namespace.lock();
         if self.catalog.has_children(entry.ino)? {
             return Err(FsError::NotEmpty);
@@ -119,25 +125,16 @@ impl Filesystem {
         Ok(())
     }
 
-    /// Makes sure that a directory is empty and stays so: what was deleted in it is deleted for good.
-    pub(super) async fn empty_for_good(&self, dir: &Entry, path: &str) -> FsResult<()> {
-        self.ensure_listed(dir).await?;
-        if self.catalog.has_children(dir.ino)? {
-            return Err(FsError::NotEmpty);
-        }
+    /// A directory that goes takes its pending deletes along, or the next listing would show it, and them, again. Returns
+    /// whether all could be carried out: what somebody has open keeps its directory.
+    pub(super) async fn carry_out_deletes_below(&self, path: &str) -> FsResult<bool> {
         let below = format!("{path}/");
         self.delete_unsent(|d| d.key.as_str().starts_with(&below))?;
-        self.carry_out_deletes_below(path).await
-    }
-
-    /// A directory that goes takes its pending deletes along, or the next listing would show it again.
-    pub(super) async fn carry_out_deletes_below(&self, path: &str) -> FsResult<()> {
-        let prefix = format!("{path}/");
         for delete in self.catalog.deletes()? {
-            if delete.key.as_str().starts_with(&prefix) {
+            if delete.key.as_str().starts_with(&below) {
                 self.deletes.settle(&delete.key).await;
             }
         }
-        Ok(())
+        Ok(!self.catalog.deletes()?.iter().any(|d| d.key.as_str().starts_with(&below)))
     }
 }
