@@ -4,6 +4,7 @@ use crate::support::mount::{Kind, Setup, content, eventually};
 
 on_both_stores! {
     s5_2_link_onto_a_name_that_the_same_process_deleted_loses_nothing,
+    s5_2_name_made_again_beside_an_open_draft_is_a_new_file,
     s5_2_object_renamed_to_a_name_that_another_process_deleted_takes_it,
     s3_4_saved_draft_is_not_truncated_by_name_by_another,
     s3_4_who_made_a_file_to_read_it_does_not_write_it,
@@ -22,6 +23,22 @@ fn s5_2_link_onto_a_name_that_the_same_process_deleted_loses_nothing(kind: Kind)
     );
     mount.stop();
     mount.expect_objects(&[("documents/a.pdf", &content(1, 5000)), ("documents/a_*.pdf", &content(2, 5000))]);
+}
+
+/// 5.2: also without O_TRUNC, and where the process is still writing a draft beside the object.
+fn s5_2_name_made_again_beside_an_open_draft_is_a_new_file(kind: Kind) {
+    let mut mount = Setup::new(kind).object("documents/a.pdf", content(1, 5000)).start();
+    mount.actor().run(
+        "fd = os.open(p('documents/a.pdf'), os.O_WRONLY | os.O_TRUNC); write_all(fd, content(2, 5000))\n\
+         os.unlink(p('documents/a.pdf')); two = os.open(p('documents/a.pdf'), os.O_WRONLY | os.O_CREAT)\n\
+         write_all(two, content(3, 100)); os.close(two); os.close(fd)",
+    );
+    mount.stop();
+    mount.expect_objects(&[
+        ("documents/a.pdf", &content(1, 5000)),
+        ("documents/a_*.pdf", &content(2, 5000)),
+        ("documents/a_*.pdf", &content(3, 100)),
+    ]);
 }
 
 /// 5.2: `rm a; mv b a` in a shell, where each is a process.

@@ -101,7 +101,10 @@ impl Filesystem {
             if flags & libc::O_EXCL != 0 && !put_back {
                 return Err(FsError::Exists);
             }
-            // What was unlinked and is made again is a new file: nothing of the old one is in it.
+            // What was unlinked and is made again is a new file: nothing of the old one, or of a draft beside it, is in it.
+            if put_back && existing.kind == Kind::Object && !scratch {
+                return self.new_beside_object(caller, &existing, dir, true);
+            }
             let flags = if put_back { flags | libc::O_TRUNC } else { flags };
             if scratch && existing.kind == Kind::Object {
                 let empty = flags & (libc::O_TRUNC | libc::O_EXCL) != 0;

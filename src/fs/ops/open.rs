@@ -314,13 +314,25 @@ impl Filesystem {
         dir: &str,
         empty: bool,
     ) -> FsResult<Arc<Draft>> {
-        let path = join(dir, &entry.name);
-        let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
+        let key = ObjectKey::new(join(dir, &entry.name)).map_err(|_| FsError::NameTooLong)?;
         let own = self.draft_beside(&key, caller);
         // What another process writes as well is not truncated (3.4).
         if let Some(draft) = own.filter(|d| !empty || !self.belongs_to_another(d, caller)) {
             return Ok(draft);
         }
+        self.new_beside_object(caller, entry, dir, empty)
+    }
+
+    /// Makes a draft beside the object `entry`, whether or not the caller has one.
+    pub(in crate::fs) fn new_beside_object(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        dir: &str,
+        empty: bool,
+    ) -> FsResult<Arc<Draft>> {
+        let path = join(dir, &entry.name);
+        let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
         let etag = entry.etag.clone().ok_or(FsError::Stale)?;
         let origin = if empty || entry.size == 0 {
             Origin::Own
