@@ -136,6 +136,7 @@ impl Catalog {
     pub fn insert_draft(&self, new: NewEntry, mut draft: DraftRow) -> CatalogResult<(Entry, DraftRow)> {
         self.write(Durability::Process, move |c| {
             let entry = entries::insert(c, &new)?;
+            entries::names_changed(c, entry.row, new.mtime)?;
             draft.row = entry.row;
             c.prepare_cached(
                 "INSERT INTO drafts (id, row, state, wanted, base_key, base_etag, maker_tgid, maker_start, made_at, mtime_set)
@@ -300,7 +301,7 @@ impl Catalog {
     }
 
     /// Forgets a draft or scratch file: its record and its entry.
-    pub fn remove_draft(&self, id: &DraftId) -> CatalogResult<()> {
+    pub fn remove_draft(&self, id: &DraftId, at: Timestamp) -> CatalogResult<()> {
         let id = id.clone();
         self.write(Durability::Process, move |c| {
             let row: Option<i64> = c
@@ -308,6 +309,7 @@ impl Catalog {
                 .optional()?;
             c.prepare_cached("DELETE FROM drafts WHERE id = ?1")?.execute([id.as_str()])?;
             if let Some(row) = row {
+                entries::names_changed(c, row, at)?;
                 c.prepare_cached("DELETE FROM entries WHERE row = ?1")?.execute([row])?;
             }
             Ok(())

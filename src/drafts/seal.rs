@@ -239,7 +239,7 @@ impl Sealer {
             .catalog
             .entry_by_row(record.row)?
             .ok_or_else(|| SealError::Local("the draft lost its entry".into()))?;
-        self.catalog.remove_draft(&record.id)?;
+        self.catalog.remove_draft(&record.id, Clock.now())?;
         if draft.state.lock().writers.is_empty() {
             self.staging.remove(&record.id);
         }

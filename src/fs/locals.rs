@@ -193,7 +193,7 @@ impl Filesystem {
     /// Forgets a draft or scratch file and its bytes.
     pub(super) fn forget_local(&self, draft: &Draft) -> FsResult<()> {
         let id = draft.state.lock().id.clone();
-        self.catalog.remove_draft(&id)?;
+        self.catalog.remove_draft(&id, Clock.now())?;
         self.staging.remove(&id);
         self.locals.lock().remove(&draft.ino);
         Ok(())

@@ -171,7 +171,7 @@ impl Fuse for Adapter {
         _uid: Option<u32>,
         _gid: Option<u32>,
         size: Option<u64>,
-        _atime: Option<TimeOrNow>,
+        atime: Option<TimeOrNow>,
         mtime: Option<TimeOrNow>,
         _ctime: Option<SystemTime>,
         _fh: Option<FileHandle>,
@@ -182,7 +182,7 @@ impl Fuse for Adapter {
         reply: ReplyAttr,
     ) {
         let (fs, caller) = (Arc::clone(&self.fs), caller(req));
-        let change = SetAttr { size, mtime: mtime.map(convert::set_time) };
+        let change = SetAttr { size, mtime: mtime.map(convert::set_time), atime: atime.map(convert::set_time) };
         self.run_bounded(async move { fs.setattr(caller, ino(node), change).await }, move |r| attr(reply, r));
     }
 
