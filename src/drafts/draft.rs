@@ -229,14 +229,6 @@ impl Known {
         self.note_change(at);
     }
 
-    /// Notes that the size was set to what it is: no change of the content, yet a new modification time (truncate(2)). Not
-    /// beside an object, where only a change makes anything.
-    pub fn note_same_size(&mut self, at: Timestamp) {
-        if self.beside.is_none() && !self.mtime_set {
-            self.mtime = at;
-        }
-    }
-
     /// Notes that the content of the origin is in the staging file now.
     pub fn note_origin_copied(&mut self) {
         self.origin = Origin::Own;

@@ -182,7 +182,8 @@ impl Fuse for Adapter {
         reply: ReplyAttr,
     ) {
         let (fs, caller) = (Arc::clone(&self.fs), caller(req));
-        let change = SetAttr { size, mtime: mtime.map(convert::set_time), atime: atime.map(convert::set_time) };
+        let change =
+            SetAttr { size, mtime: mtime.map(convert::set_time), atime: atime.map(convert::set_time) };
         self.run_bounded(async move { fs.setattr(caller, ino(node), change).await }, move |r| attr(reply, r));
     }
 

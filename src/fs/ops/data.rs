@@ -124,7 +124,6 @@ impl Filesystem {
         self.check_size(draft, size)?;
         let before = draft.state.lock().size;
         if before == size {
-            draft.state.lock().note_same_size(Clock.now());
             return Ok(());
         }
         if size > before {

@@ -103,9 +103,10 @@ impl Filesystem {
         self.ensure_listed(&entry).await?;
         if self.catalog.has_children(entry.ino)? {
             self.drop_closed_beside(entry.ino).await?;
-        }
-        if self.catalog.has_children(entry.ino)? {
-            return Err(FsError::NotEmpty);
+            let _names = self.namespace.lock(); // a RELEASE that is at work has done with its draft
+            if self.catalog.has_children(entry.ino)? {
+                return Err(FsError::NotEmpty);
+            }
         }
         let below = format!("{full}/");
         self.delete_unsent(|d| d.key.as_str().starts_with(&below))?;
