@@ -17,6 +17,8 @@ mod random;
 
 /// The built-in domains, and one that takes every name.
 const CONFIG: &str = r#"
+builtin_domains = true
+
 [[domain]]
 name = "any"
 template = "any/{name:path}"

@@ -29,7 +29,7 @@ const TAKEN: [&str; 40] = [
     "  leading and trailing  ",
     "trailing dots..",
     "trailing space.pdf ",
-    ".hidden",
+    ".dotfile",
     "-rf",
     "--help",
     "%2F",
@@ -120,7 +120,9 @@ fn refused(mount: &TestMount) {
         makes_nothing(mount, "documents", name.as_bytes(), Errno::ACCESS);
     }
     // a key of more than 500 characters is none that Django's model takes
-    makes_nothing(mount, "scraped/7", &vec![b'n'; 256], Errno::NAMETOOLONG);
+    let dir = format!("scraped/7/{}", "d".repeat(250));
+    fs::create_dir_all(mount.path(&dir)).unwrap();
+    makes_nothing(mount, &dir, format!("{}.md", "n".repeat(240)).as_bytes(), Errno::NAMETOOLONG);
     // no domain's
     for name in ["a", "documents2", "%2e", " "] {
         makes_nothing(mount, "", name.as_bytes(), Errno::ACCESS);
@@ -155,7 +157,7 @@ fn makes_nothing(mount: &TestMount, dir: &str, name: &[u8], errno: Errno) {
 
 /// 1.6: keys of 1024 bytes are made, of 1025 not.
 fn keys_as_long_as_they_can_be(mount: &TestMount) {
-    let dir = format!("any/{0}/{0}/{0}", "d".repeat(250));
+    let dir = format!("any/{0}/{0}/{0}/{0}", "d".repeat(200));
     fs::create_dir_all(mount.path(&dir)).unwrap();
     let longest = format!("{dir}/{}", "f".repeat(1023 - dir.len()));
     fs::write(mount.path(&longest), "longest").unwrap();

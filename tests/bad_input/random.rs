@@ -54,6 +54,9 @@ const ODD: [&str; 40] = [
     "\u{10ffff}",
 ];
 
+/// Directories, most of which are also names that a key may have.
+const DIRS: [&str; 8] = ["a", "b", "a ", "%2F", "e\u{301}", "\u{202e}fdp.exe", "", ".."];
+
 /// Returns `count` keys with their bytes; the same for the same seed. Every content is another, but for empty ones.
 /// `controls` says whether there may be control characters, NUL among them.
 pub fn objects(seed: u64, count: usize, controls: bool) -> BTreeMap<String, Vec<u8>> {
@@ -73,12 +76,17 @@ pub fn objects(seed: u64, count: usize, controls: bool) -> BTreeMap<String, Vec<
 
 fn key(rng: &mut StdRng, controls: bool) -> String {
     let mut key = (*PREFIXES.choose(rng).unwrap()).to_owned();
-    for depth in 0..rng.random_range(1..5) {
-        if depth > 0 {
-            key.push('/');
-        }
-        key.push_str(&segment(rng, controls));
+    // few directories with many keys, and some of every kind
+    for _ in 0..rng.random_range(0..3) {
+        let dir = if rng.random_ratio(1, 30) {
+            segment(rng, controls)
+        } else {
+            (*DIRS.choose(rng).unwrap()).to_owned()
+        };
+        key.push_str(&dir);
+        key.push('/');
     }
+    key.push_str(&segment(rng, controls));
     match rng.random_range(0..40) {
         0 => key.push('/'),
         // exactly as long as a key can be
