@@ -84,7 +84,12 @@ pub fn shown(name: &str) -> String {
 
 /// Returns `text` with its control characters written out.
 fn harmless(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if breaks_lines(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// Returns whether `c` steers a terminal or ends a line somewhere.
+pub fn breaks_lines(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Returns a progress bar over `total` bytes; invisible unless standard error is a terminal.

@@ -34,7 +34,7 @@ fn ten_thousand_random_keys_on_our_own_server_are_shown_or_counted() {
 fn ten_thousand_random_keys_in_a_directory_are_shown_or_counted() {
     let mount = Setup::new(Kind::Dir).config(CONFIG).start();
     let root = mount.store_file("");
-    let mut objects = random::objects(2, 30_000, true);
+    let mut objects = random::objects(2, 60_000, true);
     // what the host takes: no file beside a directory of its name, no names that are none
     objects.retain(|key, data| {
         let path = root.join(key);

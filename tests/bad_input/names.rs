@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 
 use crate::CONFIG;
-use crate::support::mount::{Kind, Setup, TestMount, content};
+use crate::support::mount::{Kind, Setup, TestMount, content, eventually};
 
 #[test]
 fn names_on_a_directory_store_are_kept_byte_for_byte_or_refused_at_once() {
@@ -71,7 +71,11 @@ fn names(kind: Kind) {
     for (seed, name) in (1..).zip(&all) {
         let path = mount.path(&format!("any/{name}"));
         fs::write(&path, content(seed, 100)).unwrap_or_else(|e| panic!("{name:?}: {e}"));
-        assert_eq!(mount.object(&format!("any/{name}")), content(seed, 100), "{name:?}");
+        // a busy host may publish after the close (3.5)
+        let stored = |objects: std::collections::BTreeMap<_, _>| {
+            objects.get(&format!("any/{name}")) == Some(&content(seed, 100))
+        };
+        eventually(name, || stored(mount.objects()));
         assert_eq!(fs::read(&path).unwrap(), content(seed, 100), "{name:?}");
         let path = format!("any/{name}");
         let out = mount.cli(&["cat", "--store", &mount.url(), "--config", &config(&mount), "--", &path]);
@@ -161,7 +165,7 @@ fn keys_as_long_as_they_can_be(mount: &TestMount) {
     fs::create_dir_all(mount.path(&dir)).unwrap();
     let longest = format!("{dir}/{}", "f".repeat(1023 - dir.len()));
     fs::write(mount.path(&longest), "longest").unwrap();
-    assert_eq!(mount.object(&longest), b"longest");
+    eventually("the longest key", || mount.keys().contains(&longest));
     let error = fs::write(mount.path(&format!("{longest}f")), "longer").unwrap_err();
     assert_eq!(error.raw_os_error(), Some(Errno::NAMETOOLONG.raw_os_error()));
 }
@@ -169,7 +173,9 @@ fn keys_as_long_as_they_can_be(mount: &TestMount) {
 /// What a name holds does not break the lines of log and events, nor steers a terminal.
 fn assert_one_line_each(mount: &TestMount) {
     let is_bad = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{2028}' | '\u{2029}');
-    let bad: Vec<_> = mount.log().lines().filter(|l| l.contains(is_bad)).map(str::to_owned).collect();
+    let log = mount.log();
+    let is_rest = |line: &str| line.starts_with("break"); // of the name with a line break
+    let bad: Vec<_> = log.lines().filter(|l| l.contains(is_bad) || is_rest(l)).collect();
     assert!(bad.is_empty(), "control characters in the log: {bad:?}");
     let status = mount.cli(&["status", mount.path("").to_str().unwrap()]);
     let text = String::from_utf8(status.stdout).unwrap();

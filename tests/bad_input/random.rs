@@ -90,7 +90,7 @@ fn key(rng: &mut StdRng, controls: bool) -> String {
     match rng.random_range(0..40) {
         0 => key.push('/'),
         // exactly as long as a key can be
-        1 => key.extend(std::iter::repeat_n("/long", 210)),
+        1 => key.extend(std::iter::repeat_n(format!("/{}", "l".repeat(200)), 6)),
         _ => {}
     }
     while key.len() > 1024 {

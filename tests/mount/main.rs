@@ -32,6 +32,7 @@ mod expiry;
 mod interrupted;
 mod namespace;
 mod never_overwrite;
+mod posix;
 mod queue;
 mod reading;
 mod rename;
