@@ -1,6 +1,6 @@
 //! The log: to standard error, readable in a terminal and in the journal.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
 

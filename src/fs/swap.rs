@@ -68,7 +68,7 @@ impl Filesystem {
             let stays = Known::new(state.id.clone(), row, state.maker, state.owner, state.made_at);
             let mut known = std::mem::replace(&mut *state, stays);
             state.set_aside = true; // the old number is nobody's any more
-            known.swapped = true;
+            known.swapped = !known.scratch; // a scratch file is anybody's
             known.beside_ino = None;
             known
         };
