@@ -218,7 +218,7 @@ impl Seen {
                 self.look(root, &path);
                 continue;
             }
-            if self.sizes.len() % every == 0 {
+            if self.sizes.len().is_multiple_of(every) {
                 let data = fs::read(entry.path()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
                 self.read.insert(path.clone(), data);
             }

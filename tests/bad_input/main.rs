@@ -2,7 +2,9 @@
 //! the control socket. Nothing crashes, nothing is hidden silently, and all that can be read is read.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test that cannot go on should stop with what it saw"
 )]
 
