@@ -19,6 +19,11 @@ packages=(
     systemd                    # systemd-analyze looks at the unit
 )
 
+# a user who is not root mounts, too; where no udev runs, as in containers, nobody has opened the device to users
+if [ -c /dev/fuse ] && [ "$(id -u)" -eq 0 ]; then
+    chmod 0666 /dev/fuse
+fi
+
 if ! command -v dpkg-query >/dev/null; then
     echo "this is no Debian: see that there are counterparts of ${packages[*]}" >&2
     exit 0

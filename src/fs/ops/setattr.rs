@@ -27,6 +27,8 @@ pub struct SetAttr {
     pub mtime: Option<SetTime>,
     /// New access time: it is not kept, but whoever may not set it is told so.
     pub atime: Option<SetTime>,
+    /// The caller has the file open (ftruncate), and does not only name it (truncate).
+    pub opened: bool,
 }
 
 impl SetAttr {
@@ -48,13 +50,17 @@ impl Filesystem {
     /// Changes attributes and returns what they are then.
     ///
     /// # Errors
-    /// [`FsError::NotPermitted`] for the size of an object, and for the times of another's draft.
+    /// [`FsError::NotPermitted`] for the size of an object, and of a draft that another process has saved: it counts as
+    /// one (semantics 3.4); for the times of another's draft.
     pub async fn setattr(&self, caller: Caller, ino: Ino, change: SetAttr) -> FsResult<Looked> {
         let entry = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
         let draft = self.local(ino)?;
         if let Some(size) = change.size {
             let Some(draft) = &draft else { return Err(FsError::NotPermitted) };
             check_access(caller, &self.attr_of(&entry)?, Want::WRITE)?;
+            if !change.opened && self.is_anothers_content(draft, caller) {
+                return Err(FsError::NotPermitted);
+            }
             self.truncate_local(draft, size).await?;
         }
         if draft.is_some() {
