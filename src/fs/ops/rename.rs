@@ -376,12 +376,14 @@ impl Filesystem {
         let (to_dir, to_path, new_name) = self.dir_for_change(caller, new_parent, new_name)?;
         let source = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
         let path = join(&to_path, new_name.as_str());
-        let FilePlacement::Document { .. } = self.layout.place_file(&path) else {
-            return Err(FsError::NotPermitted);
-        };
         let Some(scratch) = self.local(ino)?.filter(|_| source.kind == Kind::Scratch) else {
             return Err(FsError::NotPermitted);
         };
+        match self.layout.place_file(&path) {
+            FilePlacement::Document { .. } => {}
+            FilePlacement::Scratch { .. } => return Err(FsError::NotPermitted),
+            FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
+        }
         check_access(caller, &self.attr_of(&source)?, Want::READ)?;
         if self.listed_child(&to_dir, &to_path, &new_name).await.is_ok() {
             return Err(FsError::Exists);
