@@ -44,7 +44,7 @@ async fn is_usable(settings: S3Settings) -> bool {
 }
 
 #[tokio::test]
-async fn good_stores_are_usable() {
+async fn s10_1_good_stores_are_usable() {
     let server = S3Server::start();
     assert!(is_usable(own_settings(&server)).await);
     assert!(is_usable(seaweed().settings()).await);
@@ -54,7 +54,7 @@ async fn good_stores_are_usable() {
 }
 
 #[tokio::test]
-async fn wrong_keys_are_invalid_credentials() {
+async fn s10_1_wrong_keys_are_invalid_credentials() {
     let server = S3Server::start();
     for endpoint in [server.endpoint(), seaweed().endpoint().to_owned()] {
         for (access_key, secret_key) in [(ACCESS_KEY, "wrong"), ("unknown-key-of-nobody", SECRET_KEY)] {
@@ -66,7 +66,7 @@ async fn wrong_keys_are_invalid_credentials() {
 }
 
 #[tokio::test]
-async fn missing_bucket_is_named() {
+async fn s10_1_missing_bucket_is_named() {
     let server = S3Server::start();
     for endpoint in [server.endpoint(), seaweed().endpoint().to_owned()] {
         let (failure, message) = failure(settings(&endpoint, "no-such-bucket", ACCESS_KEY, SECRET_KEY)).await;
@@ -76,7 +76,7 @@ async fn missing_bucket_is_named() {
 }
 
 #[tokio::test]
-async fn credentials_for_one_prefix_suffice() {
+async fn s10_1_credentials_for_one_prefix_suffice() {
     let server = S3Server::start();
     server.faults().deny_head_bucket.store(true, Ordering::Relaxed);
     assert!(is_usable(own_settings(&server)).await);
@@ -86,7 +86,7 @@ async fn credentials_for_one_prefix_suffice() {
 }
 
 #[tokio::test]
-async fn error_of_the_store_keeps_its_code() {
+async fn s10_1_error_of_the_store_keeps_its_code() {
     let server = S3Server::start();
     server.faults().inject(When::method("HEAD", ""), Fault::Status(405, "MethodNotAllowed"), 1);
     let (failure, message) = failure(own_settings(&server)).await;
@@ -105,7 +105,7 @@ async fn bucket_elsewhere_says_what_to_set() {
 }
 
 #[tokio::test]
-async fn refused_connection_is_unreachable() {
+async fn s10_2_refused_connection_is_unreachable() {
     let server = S3Server::start();
     let settings = own_settings(&server);
     let address = server.address();
@@ -203,7 +203,7 @@ async fn child_checks_a_trusted_certificate() {
 }
 
 #[tokio::test]
-async fn no_credentials_anywhere_says_so() {
+async fn s10_1_no_credentials_anywhere_says_so() {
     let server = S3Server::start();
     for endpoint in [server.endpoint(), seaweed().endpoint().to_owned()] {
         let output = in_a_child("child_checks_without_keys", &[("TEST_ENDPOINT", &endpoint)]);
@@ -299,7 +299,7 @@ async fn bare_host_is_spoken_to_as_use_ssl_says() {
 }
 
 #[tokio::test]
-async fn missing_directory_is_named() {
+async fn s10_1_missing_directory_is_named() {
     let store = DirStore::new("/nonexistent/store".as_ref(), ".cairnfs/", MetadataPlace::Attributes).unwrap();
     let outcome = check(&store, "documents/").await;
     let message = "The directory '/nonexistent/store' does not exist.".to_owned();

@@ -30,14 +30,14 @@ async fn good_store_can_everything_and_is_left_clean() {
 }
 
 #[tokio::test]
-async fn seaweedfs_can_everything_and_is_left_clean() {
+async fn s4_4_seaweedfs_can_everything_and_is_left_clean() {
     let store = S3Store::connect(seaweed().settings()).await.unwrap();
     assert_eq!(probe(&store, ".cairnfs/").await.unwrap(), ALL);
     assert_eq!(list_names(&store, "", false).await.0, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn each_weakness_is_found_by_itself() {
+async fn s4_4_each_weakness_is_found_by_itself() {
     type Switch = fn(&Faults) -> &AtomicBool;
     let cases: [(Switch, Capabilities); 3] = [
         (|f| &f.ignore_put_condition, Capabilities { atomic_create: false, ..ALL }),
@@ -62,7 +62,7 @@ async fn store_that_says_not_implemented_is_weak() {
 }
 
 #[tokio::test]
-async fn forbidden_service_prefix_counts_as_failed_probe() {
+async fn s1_4_forbidden_service_prefix_counts_as_failed_probe() {
     let server = S3Server::start();
     let store = own_store(&server).await;
     server.faults().deny(".cairnfs/");

@@ -63,7 +63,7 @@ fn unit_keeps_out_of_directives_that_hide_the_mount() {
 }
 
 #[test]
-fn unit_waits_for_readiness_and_stops_by_draining() {
+fn s10_3_unit_waits_for_readiness_and_stops_by_draining() {
     let unit = unit();
     assert_eq!(values(&unit, "Type"), ["notify"]);
     assert_eq!(values(&unit, "ExecStop"), ["/usr/bin/cairnfs umount ${MOUNTPOINT}"]);

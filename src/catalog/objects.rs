@@ -103,7 +103,7 @@ impl Catalog {
     }
 
     /// Takes in a complete listing of `parent` that began at `began`: `objects` and `dirs` (name, path). Names that are
-    /// not in it are removed, but for directories that users made and what this mount changed since it began.
+    /// not in it are removed, but for directories that users made and what this mount has changed, or seen, since it began.
     pub fn merge_listing(
         &self,
         parent: Ino,
@@ -134,16 +134,18 @@ impl Catalog {
                     }
                 }
             }
+            // changed here, or asked for by its name, since the listing began
+            let known_since =
+                |e: &Entry| e.touched_at >= began || e.seen_at.is_some_and(|seen_at| seen_at >= began);
             for facts in &objects {
                 let before = known.remove(&facts.name);
-                let ours_is_newer = before.as_ref().is_some_and(|e| e.touched_at >= began);
-                if !ours_is_newer {
+                if !before.as_ref().is_some_and(known_since) {
                     merge_known(c, parent, before, facts, began, &mut merged)?;
                 }
             }
             for (name, left) in known {
                 let keep = left.kind.is_local()
-                    || left.touched_at >= began
+                    || known_since(&left)
                     || (left.kind == Kind::Dir
                         && (left.made || fixed.contains(&name) || holds_local(c, left.ino)?));
                 if !keep {
@@ -174,11 +176,15 @@ impl Catalog {
         })
     }
 
-    /// Keeps a title for the object in `row`.
+    /// Keeps a title for the file in `row`; that of a draft is the object's that it becomes.
     pub fn set_title(&self, row: i64, title: &str) -> CatalogResult<()> {
         let title = title.to_owned();
         self.write(Durability::Process, move |c| {
-            c.prepare_cached("UPDATE objects SET title = ?2 WHERE row = ?1")?.execute(params![row, title])?;
+            c.prepare_cached(
+                "INSERT INTO objects (row, domain, file_type, title) VALUES (?1, '', '', ?2)
+                 ON CONFLICT (row) DO UPDATE SET title = excluded.title",
+            )?
+            .execute(params![row, title])?;
             Ok(())
         })
     }
@@ -352,7 +358,7 @@ pub(super) fn put_detail(c: &Connection, row: i64, d: &ObjectDetail) -> CatalogR
     c.prepare_cached(
         "INSERT OR REPLACE INTO objects (row, domain, title, file_type, content_hash, content_type, fields, published_at,
                                          supersedes, draft_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         VALUES (?1, ?2, coalesce(?3, (SELECT title FROM objects WHERE row = ?1)), ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         row,

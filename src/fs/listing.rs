@@ -1,6 +1,8 @@
 //! Freshness: when the store is asked what a directory or a name holds (semantics 8).
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{Filesystem, FsError, FsResult, join};
 use crate::catalog::{Entry, Merged, ObjectFacts};
@@ -28,7 +30,13 @@ impl Filesystem {
         if self.listing_is_fresh(&dir) {
             return Ok(()); // another caller has just done it
         }
-        match self.list_from_store(&dir, &path, usize::MAX).await {
+        let listing = self.list_from_store(&dir, &path, usize::MAX);
+        let listed = match dir.listed_at {
+            // In time for the answer: what is known goes on being served.
+            Some(_) => self.within(self.options.deadline / 4 * 3, listing).await,
+            None => listing.await,
+        };
+        match listed {
             Ok(_) => Ok(()),
             Err(e) if dir.listed_at.is_some() && e.is_transient() => {
                 tracing::warn!("{path}/: served as known since the listing failed: {e}");
@@ -132,8 +140,9 @@ impl Filesystem {
             return Ok(None);
         }
         let full = join(path, name.as_str());
-        let Ok(key) = ObjectKey::new(full.clone()) else { return Err(FsError::NameTooLong) };
-        match self.list_if_small(dir, path).await {
+        // No key is so long: a scratch file may still be made there (1.6).
+        let Ok(key) = ObjectKey::new(full.clone()) else { return Ok(None) };
+        match self.within(self.options.deadline / 3, self.list_if_small(dir, path)).await {
             Ok(true) => return Ok(self.catalog.child(dir.ino, name.as_str())?),
             Ok(false) => {}
             Err(e) if e.is_transient() => return Ok(None),
@@ -143,8 +152,8 @@ impl Filesystem {
         let asked_at = Clock.now();
         let patience = self.options.deadline / 2;
         let (object, children) = tokio::join!(
-            retry::retry(patience, || self.store.head(&key)),
-            retry::retry(patience, || self.store.list(&below, true, None, Some(1))),
+            self.within(patience, retry::retry(patience, || self.store.head(&key))),
+            self.within(patience, retry::retry(patience, || self.store.list(&below, true, None, Some(1)))),
         );
         match children {
             Ok(page) if !page.objects.is_empty() || !page.prefixes.is_empty() => {
@@ -172,6 +181,20 @@ impl Filesystem {
             Err(e) if e.is_transient() => Ok(None),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Waits for the store for at most `patience`: one that has said nothing by then does not answer.
+    async fn within<T>(
+        &self,
+        patience: Duration,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let began = Instant::now();
+        tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| {
+            let silent = format!("no answer within {patience:?}");
+            self.store.gave_up(began, &silent);
+            Err(StoreError::Unavailable(silent))
+        })
     }
 
     fn known_missing(&self, dir: &Entry, name: &str) -> bool {
@@ -202,7 +225,8 @@ impl Filesystem {
             return Ok(());
         }
         let key = ObjectKey::new(join(&path, &entry.name)).map_err(|_| FsError::NameTooLong)?;
-        let answer = retry::retry(self.options.deadline, || self.store.head(&key)).await;
+        let patience = self.options.deadline / 2;
+        let answer = self.within(patience, retry::retry(patience, || self.store.head(&key))).await;
         let found: Option<ObjectInfo> = match answer {
             Ok(info) => Some(info),
             Err(StoreError::NotFound(_)) => None,

@@ -192,8 +192,8 @@ impl Layout {
 
     fn try_place_file(&self, path: &str) -> Result<FilePlacement, Refusal> {
         let outside = || refusal(path, None, RefusalReason::Outside);
-        let covering = self.covering(path).filter(|_| is_path(path)).ok_or_else(outside)?;
         check_segments(path)?;
+        let covering = self.covering(path).filter(|_| is_path(path)).ok_or_else(outside)?;
         let (parent, name) = split_parent(path);
         let misfit = |index: usize| {
             let domain = self.domains.get(index);

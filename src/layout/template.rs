@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::types::MAX_SEGMENT_BYTES;
+use crate::types::{FileName, MAX_SEGMENT_BYTES};
 
 /// The values of a template's fields, by name.
 pub type Fields = BTreeMap<String, String>;
@@ -278,9 +278,9 @@ impl FieldKind {
     }
 }
 
-/// Returns whether `text` is a relative path in its one spelling: no empty, `.` or `..` segment, no NUL.
+/// Returns whether `text` is a relative path in its one spelling: no empty, `.`, `..` or overlong segment, no NUL.
 pub(super) fn is_path(text: &str) -> bool {
-    !text.contains('\0') && text.split('/').all(|s| !matches!(s, "" | "." | ".."))
+    text.split('/').all(|s| FileName::new(s).is_ok())
 }
 
 fn parse_segment(part: &str) -> Result<Segment, TemplateError> {

@@ -45,13 +45,13 @@ impl Watched {
                 let silent = |_| StoreError::Unavailable("no answer".to_owned());
                 let asked = tokio::time::timeout(ASK_PATIENCE, self.inner.check_bucket()).await;
                 if let Err(StoreError::Unavailable(reason) | StoreError::Tls(reason)) =
-                    self.note(asked.map_err(silent).flatten())
+                    self.note(asked.map_err(silent).flatten().map_err(away))
                 {
                     return Err(StoreError::Down(reason));
                 }
             }
         }
-        let result = request.await;
+        let result = request.await.map_err(away);
         self.note(result)
     }
 
@@ -74,6 +74,15 @@ impl Watched {
 
     fn tell_silence(&self, reason: &str) {
         tracing::warn!("{}: cannot be reached: {reason}", self.inner.url());
+    }
+}
+
+/// A bucket that was there and is not any more (a disk that was unmounted, say) is one that does not answer: nothing in it
+/// was deleted, and what waits for it may wait on.
+fn away(e: StoreError) -> StoreError {
+    match e {
+        StoreError::NoSuchBucket(bucket) => StoreError::Unavailable(format!("'{bucket}' is not there")),
+        e => e,
     }
 }
 

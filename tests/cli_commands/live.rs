@@ -100,7 +100,7 @@ fn mount_is_ready_when_it_serves_and_umount_ends_it() {
 }
 
 #[test]
-fn sigterm_and_sigint_drain_unmount_and_exit_with_0() {
+fn s10_3_sigterm_and_sigint_drain_unmount_and_exit_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut live = Live::start();
         fs::write(live.mountpoint.join("documents/a.pdf"), "x").unwrap();
@@ -183,7 +183,7 @@ fn commands_work_beside_a_mount_and_leave_its_state_alone() {
 }
 
 #[test]
-fn catalog_is_rebuilt_from_the_bucket_while_nothing_is_mounted() {
+fn s9_3_catalog_is_rebuilt_from_the_bucket_while_nothing_is_mounted() {
     let desk = Desk::without_store();
     let local = desk.lay("a.txt", "x");
     desk.run_here(&["put", &local, "documents/"]).ok();
@@ -234,7 +234,7 @@ fn demo_shows_everything_stays_up_until_interrupted_and_cleans_up() {
 }
 
 #[test]
-fn what_a_drain_leaves_is_counted_by_message_and_exit_code_and_done_at_the_next_mount() {
+fn s10_3_what_a_drain_leaves_is_counted_by_message_and_exit_code_and_done_at_the_next_mount() {
     let server = S3Server::start();
     server.overwrite("test", "docs/a.pdf", "old");
     let desk = Desk::on_server(&server);

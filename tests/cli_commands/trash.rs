@@ -31,7 +31,7 @@ fn trash_of(desk: &Desk) -> Vec<String> {
 }
 
 #[test]
-fn list_shows_when_size_id_and_path_in_the_order_of_the_deletes() {
+fn s5_3_list_shows_when_size_id_and_path_in_the_order_of_the_deletes() {
     let desk = desk_with_trash();
     let ran = desk.run_here(&["trash", "list"]);
     assert_eq!(
@@ -55,7 +55,7 @@ fn list_shows_when_size_id_and_path_in_the_order_of_the_deletes() {
 }
 
 #[test]
-fn restore_takes_the_newest_copy_or_the_one_that_is_named() {
+fn s5_3_restore_takes_the_newest_copy_or_the_one_that_is_named() {
     let desk = desk_with_trash();
     assert_eq!(desk.run_here(&["trash", "restore", "documents/a.pdf"]).ok(), "documents/a.pdf\n");
     assert_eq!(fs::read(desk.bucket().join("documents/a.pdf")).unwrap(), b"newer");
@@ -103,7 +103,7 @@ fn restore_of_what_is_not_there_or_not_allowed_says_so_and_does_the_rest() {
 }
 
 #[test]
-fn restored_object_keeps_its_metadata_but_not_the_attempt_that_wrote_it() {
+fn s5_3_restored_object_keeps_its_metadata_but_not_the_attempt_that_wrote_it() {
     let server = S3Server::start();
     let desk = Desk::on_server(&server);
     for way in ["copy", "upload"] {
@@ -141,7 +141,7 @@ fn restored_object_keeps_its_metadata_but_not_the_attempt_that_wrote_it() {
 }
 
 #[test]
-fn restore_whose_answer_is_lost_makes_one_object() {
+fn s5_3_restore_whose_answer_is_lost_makes_one_object() {
     let server = S3Server::start();
     let desk = Desk::on_server(&server);
     let local = desk.lay("a.pdf", "x");
@@ -155,7 +155,7 @@ fn restore_whose_answer_is_lost_makes_one_object() {
 }
 
 #[test]
-fn empty_asks_first_and_takes_only_what_is_old_enough_and_a_copy() {
+fn s5_3_empty_asks_first_and_takes_only_what_is_old_enough_and_a_copy() {
     let desk = desk_with_trash();
     let ran = desk.run_here(&["trash", "empty"]);
     let line = ran.error(2);

@@ -23,6 +23,10 @@ macro_rules! on_both_stores {
     };
 }
 
+/// A mount that asks the store each time, and deletes at once.
+const FRESH: &str =
+    "[write]\nfree_floor = \"1MiB\"\ndelete_after = \"0s\"\n[read]\nlist_ttl = \"0s\"\nmiss_ttl = \"0s\"\n";
+
 mod cache_command;
 mod catalog;
 mod close;
@@ -31,7 +35,10 @@ mod damage;
 mod delete;
 mod drafts_command;
 mod expiry;
+mod extensions;
 mod found_by_model;
+mod freshness;
+mod guard;
 mod interrupted;
 mod kernel;
 mod namespace;
@@ -46,9 +53,12 @@ mod restart;
 mod same_bytes;
 mod saved_as;
 mod scratch;
+mod seaweed;
+mod served;
 mod staging;
 mod trash;
 mod url;
 mod watched;
 mod weak_store;
 mod writing;
+mod xattrs;

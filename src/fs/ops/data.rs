@@ -114,15 +114,16 @@ impl Filesystem {
             return Ok(());
         }
         let Some(record) = self.catalog.draft_of(row)? else { return Ok(()) };
-        let FilePlacement::Document { domain, .. } = self.layout.place_file(&record.wanted) else {
+        self.check_size_at(&record.wanted, end).inspect_err(|_| draft.state.lock().write_error = true)
+    }
+
+    /// Refuses a file of `size` bytes where the domain of `path` takes none so large.
+    pub(in crate::fs) fn check_size_at(&self, path: &str, size: u64) -> FsResult<()> {
+        let FilePlacement::Document { domain, .. } = self.layout.place_file(path) else {
             return Ok(());
         };
         let limit = self.layout.domains().get(domain).and_then(|d| d.spec().max_size);
-        if limit.is_some_and(|limit| end > limit) {
-            draft.state.lock().write_error = true;
-            return Err(FsError::TooLarge);
-        }
-        Ok(())
+        if limit.is_some_and(|limit| size > limit) { Err(FsError::TooLarge) } else { Ok(()) }
     }
 
     /// Sets the size of a draft or scratch file.

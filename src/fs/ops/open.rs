@@ -213,10 +213,23 @@ impl Filesystem {
             FilePlacement::Scratch { .. } => return self.redirect_to_cover(caller, entry, &dir, mode),
             FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
         }
+        let current = self.current_version(entry).await?;
         let _names = self.namespace.lock();
-        let draft = self.beside_object(caller, entry, &dir, mode.truncate)?;
+        let draft = self.beside_object(caller, &current, &dir, mode.truncate)?;
         self.redirects.add(caller.tid, entry.parent, &entry.name, draft.ino);
         Err(FsError::Stale)
+    }
+
+    /// Returns the version of `entry` that the store has now: a writer begins with that one (semantics 8.2).
+    async fn current_version(&self, entry: &Entry) -> FsResult<Entry> {
+        match self.confirm_version(entry).await {
+            Ok(()) => Ok(entry.clone()),
+            Err(FsError::Stale) => {
+                let now = self.catalog.child(entry.parent, &entry.name)?;
+                now.filter(|e| e.kind == Kind::Object && e.shown == Shown::Listed).ok_or(FsError::Stale)
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// Covers an object whose name is scratch with a local file, and sends the caller's thread there (semantics 6.4).

@@ -68,11 +68,14 @@ impl Filesystem {
         Ok(())
     }
 
-    /// The policy of the domain; older data that fits no template is never deleted.
+    /// The policy of the domain; older data, which does not fit template and extensions, is never deleted.
     pub(in crate::fs) fn delete_policy(&self, path: &str) -> DeletePolicy {
         let owner = self.layout.owner(path).filter(|o| o.fields.is_some());
         let domain = owner.and_then(|o| self.layout.domains().get(o.domain));
-        domain.filter(|d| d.spec().writable).map_or(DeletePolicy::Refuse, |d| d.spec().delete)
+        let name = path.rsplit('/').next().unwrap_or(path);
+        domain
+            .filter(|d| d.spec().writable && d.allows_extension(name))
+            .map_or(DeletePolicy::Refuse, |d| d.spec().delete)
     }
 
     /// Returns whether the object `path` may be deleted; where it can get no copy in the trash first, it may not.

@@ -20,6 +20,7 @@ struct Target {
 }
 
 /// What a directory holds that a rename of it would leave behind.
+#[derive(PartialEq, Eq)]
 enum Held {
     /// Nothing.
     Nothing,
@@ -108,6 +109,9 @@ impl Filesystem {
             FilePlacement::Scratch { .. } => true,
             FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
         };
+        if !scratch {
+            self.check_size_at(&path, draft.state.lock().size)?;
+        }
         let target = match target {
             None if self.put_back_for(caller, &path).await? => {
                 self.catalog.child(to_dir.ino, new_name.as_str())?
@@ -280,9 +284,15 @@ impl Filesystem {
         if let Err(refusal) = self.layout.may_mkdir(&path) {
             return Err(self.refused(&path, &refusal));
         }
+        if target.is_some_and(|t| t.kind != Kind::Dir) {
+            return Err(FsError::NotDirectory);
+        }
         self.list_below(source).await?;
         if !self.carry_out_deletes_below(&old).await? || !self.carry_out_deletes_below(&path).await? {
             return Err(FsError::CrossDevice);
+        }
+        if let Some(target) = target {
+            self.ensure_listed(target).await?; // what nobody has looked at yet is in it as well
         }
         let _names = self.namespace.lock();
         match self.held_below(source)? {
@@ -295,13 +305,10 @@ impl Filesystem {
             }
         }
         if let Some(target) = target {
-            if target.kind != Kind::Dir {
-                return Err(FsError::NotDirectory);
-            }
             if self.catalog.has_children(target.ino)? {
                 return Err(FsError::NotEmpty);
             }
-            self.catalog.remove(target.row)?;
+            self.catalog.remove_dir(target.row, target.ino)?;
         }
         self.catalog.rename_dir(source, to_dir.ino, new_name.as_str(), &path, Clock.now())?;
         self.catalog.set_made(source.row, Clock.now())?;
@@ -365,7 +372,8 @@ impl Filesystem {
     /// Gives a scratch file a final name besides its own: its content is copied and published (semantics 3.10, 6.2).
     ///
     /// # Errors
-    /// [`FsError::NotPermitted`] for everything but scratch → final name.
+    /// [`FsError::NotPermitted`] for everything but scratch → final name; [`FsError::NotAllowed`] for a name that its
+    /// domain does not take.
     pub async fn link(
         self: &Arc<Self>,
         caller: Caller,
@@ -375,16 +383,17 @@ impl Filesystem {
     ) -> FsResult<Looked> {
         let (to_dir, to_path, new_name) = self.dir_for_change(caller, new_parent, new_name)?;
         let source = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
-        let path = join(&to_path, new_name.as_str());
         let Some(scratch) = self.local(ino)?.filter(|_| source.kind == Kind::Scratch) else {
             return Err(FsError::NotPermitted);
         };
+        let path = join(&to_path, new_name.as_str());
         match self.layout.place_file(&path) {
             FilePlacement::Document { .. } => {}
             FilePlacement::Scratch { .. } => return Err(FsError::NotPermitted),
             FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
         }
         check_access(caller, &self.attr_of(&source)?, Want::READ)?;
+        self.check_size_at(&path, scratch.state.lock().size)?;
         if self.listed_child(&to_dir, &to_path, &new_name).await.is_ok() {
             return Err(FsError::Exists);
         }

@@ -117,9 +117,10 @@ impl Filesystem {
         from: &ObjectKey,
         to_dir: &Entry,
         name: String,
-        facts: crate::catalog::ObjectFacts,
+        mut facts: crate::catalog::ObjectFacts,
     ) -> FsResult<()> {
         self.guard.forget(from);
+        facts.detail.title = self.catalog.object_detail(source.row)?.and_then(|d| d.title);
         let now = Clock.now();
         let _names = self.namespace.lock();
         let merged = self.catalog.merge_object(to_dir.ino, &name, Some(facts), now)?;

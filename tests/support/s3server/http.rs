@@ -85,7 +85,7 @@ async fn act(
         return Ok(error(seen, status, code));
     }
     if let Some(Fault::Meanwhile(act)) = &fault {
-        (act.0)();
+        tokio::task::block_in_place(|| (act.0)()); // it may wait for other requests
     }
     let response =
         service.call(request.map(Body::from)).await.map_err(|e| Failure::from(format!("{e:?}")))?;
