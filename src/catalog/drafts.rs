@@ -137,6 +137,7 @@ impl Catalog {
         self.write(Durability::Process, move |c| {
             cover(c, new.kind, draft.base.as_ref(), (new.parent, &new.name), new.mtime)?;
             let entry = entries::insert(c, &new)?;
+            entries::names_changed(c, entry.row, new.mtime)?;
             draft.row = entry.row;
             c.prepare_cached(
                 "INSERT INTO drafts (id, row, state, wanted, base_key, base_etag, maker_tgid, maker_start, made_at, mtime_set)
@@ -349,6 +350,7 @@ impl Catalog {
         self.write(Durability::Process, move |c| {
             let Some(draft) = one(c, "id = ?1", &id.as_str())? else { return Ok(()) };
             let entry = entries::by_row(c, draft.row)?;
+            entries::names_changed(c, draft.row, at)?;
             c.prepare_cached("DELETE FROM drafts WHERE id = ?1")?.execute([id.as_str()])?;
             c.prepare_cached("DELETE FROM entries WHERE row = ?1")?.execute([draft.row])?;
             entry.map_or(Ok(()), |entry| uncover(c, &draft, &entry, at))

@@ -281,7 +281,11 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::NameTaken`] where the name is held.
     pub fn insert(&self, new: NewEntry) -> CatalogResult<Entry> {
-        self.write(Durability::Process, move |c| insert(c, &new))
+        self.write(Durability::Process, move |c| {
+            let entry = insert(c, &new)?;
+            names_changed(c, entry.row, new.mtime)?;
+            Ok(entry)
+        })
     }
 
     /// Returns the directory `name` in `parent`, made now if it is missing.
@@ -359,8 +363,9 @@ impl Catalog {
     }
 
     /// Removes an empty directory; hidden objects that are still open below it lose their directory.
-    pub fn remove_dir(&self, row: i64, ino: Ino) -> CatalogResult<()> {
+    pub fn remove_dir(&self, row: i64, ino: Ino, at: Timestamp) -> CatalogResult<()> {
         self.write(Durability::Process, move |c| {
+            names_changed(c, row, at)?;
             c.prepare_cached(
                 "DELETE FROM entries WHERE parent = ?1 AND shown = 0 AND kind = 2 AND row NOT IN (SELECT row FROM deletes)",
             )?
@@ -437,14 +442,26 @@ impl Catalog {
     }
 }
 
+/// Gives the directory of `row` a new modification time: a name in it comes, goes or changes.
+pub(super) fn names_changed(c: &Connection, row: i64, at: Timestamp) -> CatalogResult<()> {
+    c.prepare_cached(
+        "UPDATE entries SET mtime = max(mtime, ?2)
+         WHERE kind = 1 AND ino = (SELECT parent FROM entries WHERE row = ?1 AND shown = 1)",
+    )?
+    .execute(params![row, at.0])?;
+    Ok(())
+}
+
 pub(super) fn set_shown(c: &Connection, row: i64, shown: Shown, at: Timestamp) -> CatalogResult<()> {
+    names_changed(c, row, at)?;
     unique(
         c.prepare_cached("UPDATE entries SET shown = ?2, touched_at = ?3 WHERE row = ?1")?.execute(params![
             row,
             shown.code(),
             at.0
         ]),
-    )
+    )?;
+    names_changed(c, row, at)
 }
 
 pub(super) fn rename(
@@ -455,12 +472,14 @@ pub(super) fn rename(
     kind: Kind,
     at: Timestamp,
 ) -> CatalogResult<()> {
+    names_changed(c, row, at)?;
     unique(
         c.prepare_cached(
             "UPDATE entries SET parent = ?2, name = ?3, kind = ?4, touched_at = ?5 WHERE row = ?1",
         )?
         .execute(params![row, sql(parent), name, kind.code(), at.0]),
-    )
+    )?;
+    names_changed(c, row, at)
 }
 
 fn unique(result: rusqlite::Result<usize>) -> CatalogResult<()> {

@@ -152,8 +152,13 @@ impl Catalog {
                     retire(c, &left, began, &mut merged)?;
                 }
             }
-            c.prepare_cached("UPDATE entries SET listed_at = ?2 WHERE ino = ?1")?
-                .execute(params![sql(parent), began.0])?;
+            // What a first listing finds is not new; what a later one finds is.
+            c.prepare_cached(
+                "UPDATE entries SET listed_at = ?2,
+                        mtime = CASE WHEN ?3 AND listed_at IS NOT NULL THEN max(mtime, ?2) ELSE mtime END
+                 WHERE ino = ?1",
+            )?
+            .execute(params![sql(parent), began.0, !merged.changed.is_empty()])?;
             Ok(merged)
         })
     }

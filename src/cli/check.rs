@@ -147,7 +147,11 @@ impl<'a> Census<'a> {
         let Some(domain) = owner.as_ref().map(|o| o.domain).or_else(|| self.domain_of(text)) else { return };
         let Some(count) = self.counts.get_mut(domain) else { return };
         count.objects += 1;
-        let Some(owner) = owner else {
+        // a directory is shown for what is below it, be that shown or not
+        for (slash, _) in text.match_indices('/') {
+            self.directories.insert(self.hasher.hash_one(text.get(..slash).unwrap_or_default()));
+        }
+        let Some(owner) = owner.filter(|_| key.is_path()) else {
             count.unshowable += 1;
             return;
         };
@@ -156,9 +160,6 @@ impl<'a> Census<'a> {
             count.misfits += 1;
         }
         self.keys.push((self.hasher.hash_one(text), domain));
-        for (slash, _) in text.match_indices('/') {
-            self.directories.insert(self.hasher.hash_one(text.get(..slash).unwrap_or_default()));
-        }
     }
 
     /// Returns the domain with the longest fixed prefix of `text`.

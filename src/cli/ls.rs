@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use crate::layout::{DirKind, DirPlacement};
 use crate::store::{ObjectInfo, StoreError};
-use crate::types::ObjectKey;
+use crate::types::{FileName, ObjectKey};
 
 use super::args::CommandStoreArgs;
 use super::objects::{Bucket, path_of};
@@ -100,5 +100,5 @@ fn child(prefix: &str, key: &str) -> Option<String> {
 
 /// Whether the mount shows it: keys that no path can carry are left out.
 fn is_shown(bucket: &Bucket, prefix: &str, name: &str) -> bool {
-    bucket.layout.owner(&format!("{prefix}{name}")).is_some()
+    FileName::new(name).is_ok() && bucket.layout.owner(&format!("{prefix}{name}")).is_some()
 }

@@ -27,10 +27,10 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
     exit::with(exit::code_of(error))
 }
 
-/// Writes one line to standard error, after the program's name.
+/// Writes one line to standard error, after the program's name. What it quotes does not break it, nor steer a terminal.
 pub fn tell(line: &str) {
     // when standard error is gone, nobody is left to be told
-    drop(writeln!(io::stderr(), "cairnfs: {line}"));
+    drop(writeln!(io::stderr(), "cairnfs: {}", harmless(line)));
 }
 
 /// Returns the chain of causes as one line: outermost first, none said twice.
@@ -79,13 +79,17 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Returns `name` as it can be shown: a terminal must not be steered by a file's name, a script gets it as it is.
 pub fn shown(name: &str) -> String {
-    if io::stdout().is_terminal() {
-        name.chars()
-            .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-            .collect()
-    } else {
-        name.to_owned()
-    }
+    if io::stdout().is_terminal() { harmless(name) } else { name.to_owned() }
+}
+
+/// Returns `text` with its control characters written out.
+fn harmless(text: &str) -> String {
+    text.chars().flat_map(|c| if breaks_lines(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// Returns whether `c` steers a terminal or ends a line somewhere.
+pub fn breaks_lines(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Returns a progress bar over `total` bytes; invisible unless standard error is a terminal.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{FsError, FsResult};
-use crate::catalog::{Entry, Kind};
+use crate::catalog::{Entry, Kind, Shown};
 use crate::types::{Clock, Ino, Timestamp};
 
 /// How long an object belongs to who made it.
@@ -37,6 +37,8 @@ pub struct Attr {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+    /// It holds a name; otherwise it lives only as long as it is open.
+    pub named: bool,
 }
 
 /// An answer to a look-up: attributes, and how long the kernel may believe them.
@@ -77,6 +79,7 @@ impl Ownership {
             mode: if directory { self.dir_mode } else { self.file_mode },
             uid: entry.uid.filter(|_| theirs).unwrap_or(self.uid),
             gid: entry.gid.filter(|_| theirs).unwrap_or(self.gid),
+            named: entry.shown != Shown::Hidden,
         }
     }
 }
@@ -125,6 +128,7 @@ mod tests {
         mode: 0o640,
         uid: 10,
         gid: 4_000_000_000,
+        named: true,
     };
 
     fn caller(uid: u32, gid: u32) -> Caller {

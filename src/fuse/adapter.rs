@@ -175,7 +175,7 @@ impl Fuse for Adapter {
         _uid: Option<u32>,
         _gid: Option<u32>,
         size: Option<u64>,
-        _atime: Option<TimeOrNow>,
+        atime: Option<TimeOrNow>,
         mtime: Option<TimeOrNow>,
         _ctime: Option<SystemTime>,
         fh: Option<FileHandle>,
@@ -186,7 +186,12 @@ impl Fuse for Adapter {
         reply: ReplyAttr,
     ) {
         let (fs, caller) = (Arc::clone(&self.fs), caller(req));
-        let change = SetAttr { size, mtime: mtime.map(convert::set_time), opened: fh.is_some() };
+        let change = SetAttr {
+            size,
+            mtime: mtime.map(convert::set_time),
+            atime: atime.map(convert::set_time),
+            opened: fh.is_some(),
+        };
         self.run_bounded(async move { fs.setattr(caller, ino(node), change).await }, move |r| attr(reply, r));
     }
 

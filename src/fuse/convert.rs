@@ -33,7 +33,8 @@ pub(super) fn file_attr(a: &Attr) -> FileAttr {
         crtime: time,
         kind: kind(a),
         perm: u16::try_from(a.mode & 0o7777).unwrap_or(0),
-        nlink: if a.directory { 2 } else { 1 },
+        // directories are not counted by their children: 1 tells programs not to make anything of the number
+        nlink: u32::from(a.named),
         uid: a.uid,
         gid: a.gid,
         rdev: 0,

@@ -44,6 +44,7 @@ mod kernel;
 mod namespace;
 mod never_overwrite;
 mod passthrough;
+mod posix;
 mod put_back;
 mod queue;
 mod reading;

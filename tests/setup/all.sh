@@ -5,7 +5,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in packages.sh rust.sh django.sh seaweed.sh; do
+for part in packages.sh rust.sh django.sh seaweed.sh suites.sh; do
     echo "tests/setup/$part"
     "$here/$part" </dev/null
 done

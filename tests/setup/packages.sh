@@ -15,6 +15,7 @@ packages=(
     libglib2.0-bin                                              # gio: what GNOME's file manager does
     qpdf ghostscript poppler-utils imagemagick                  # documents and pictures
     sqlite3 git                                                 # what must be refused in words
+    fio stress-ng              # suites of others: tests/suites
     systemd                    # systemd-analyze looks at the unit
 )
 

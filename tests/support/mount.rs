@@ -260,6 +260,11 @@ impl TestMount {
         &self.state
     }
 
+    /// Returns the directory of the control socket.
+    pub fn runtime(&self) -> &Path {
+        self.runtime.path()
+    }
+
     /// Returns the cache directory.
     pub fn cache(&self) -> PathBuf {
         self.home.path().join("cache")

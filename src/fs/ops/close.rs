@@ -84,7 +84,7 @@ impl Filesystem {
     }
 
     /// Returns whether no process that opened the draft for writing, nor a child of one, can still write to it.
-    async fn nobody_holds(&self, draft: &Arc<Draft>) -> bool {
+    pub(super) async fn nobody_holds(&self, draft: &Arc<Draft>) -> bool {
         let (mut openers, beside_ino): (Vec<ProcessId>, _) = {
             let k = draft.state.lock();
             (k.writers.clone(), k.beside_ino)

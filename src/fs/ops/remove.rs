@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::{Entry, Kind, PendingDelete};
+use crate::drafts::draft::Draft;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, deleter, join};
 use crate::layout::{DeletePolicy, DirKind, DirPlacement};
 use crate::types::{Clock, Ino, ObjectKey};
@@ -110,7 +111,11 @@ impl Filesystem {
         };
         self.ensure_listed(&entry).await?;
         if self.catalog.has_children(entry.ino)? {
-            return Err(FsError::NotEmpty);
+            self.drop_closed_beside(entry.ino).await?;
+            let _names = self.namespace.lock(); // a RELEASE that is at work has done with its draft
+            if self.catalog.has_children(entry.ino)? {
+                return Err(FsError::NotEmpty);
+            }
         }
         if !self.carry_out_deletes_below(&full).await? {
             return Err(FsError::NotEmpty);
@@ -119,9 +124,30 @@ impl Filesystem {
         if self.catalog.has_children(entry.ino)? {
             return Err(FsError::NotEmpty);
         }
-        self.catalog.remove_dir(entry.row, entry.ino)?;
+        self.catalog.remove_dir(entry.row, entry.ino, Clock.now())?;
         // some stores list directories of their own for a moment after the last object in them has gone
         self.remember_miss(dir.ino, name.as_str(), Clock.now());
+        Ok(())
+    }
+
+    /// Takes the names from drafts beside objects of `dir` that were closed without a change: they go with the RELEASE of
+    /// their last descriptor, which the kernel sends after the close has returned.
+    async fn drop_closed_beside(&self, dir: Ino) -> FsResult<()> {
+        let unlisted = |d: &Draft| {
+            let k = d.state.lock();
+            k.beside.is_some() && !(k.listed || k.unlinked || k.published || k.set_aside)
+        };
+        let beside: Vec<Arc<Draft>> =
+            self.locals.lock().values().filter(|d| unlisted(d)).map(Arc::clone).collect();
+        for draft in beside {
+            let here = self.catalog.entry(draft.ino)?.is_some_and(|e| e.parent == dir);
+            if here && self.nobody_holds(&draft).await {
+                let _names = self.namespace.lock();
+                if unlisted(&draft) && !self.redirects.leads_to(draft.ino) {
+                    self.unlink_local(&draft)?;
+                }
+            }
+        }
         Ok(())
     }
 

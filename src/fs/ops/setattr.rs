@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::fs::{Caller, Filesystem, FsError, FsResult, Looked, process_of};
+use crate::fs::attr::check_access;
+use crate::fs::{Attr, Caller, Filesystem, FsError, FsResult, Looked, Want, process_of};
 use crate::types::{Clock, Ino, Timestamp};
 
 /// For this long after a publish the process that made the object may still set its times: the tail of a save (9.4).
@@ -24,8 +25,25 @@ pub struct SetAttr {
     pub size: Option<u64>,
     /// New modification time.
     pub mtime: Option<SetTime>,
+    /// New access time: it is not kept, but whoever may not set it is told so.
+    pub atime: Option<SetTime>,
     /// The caller has the file open (ftruncate), and does not only name it (truncate).
     pub opened: bool,
+}
+
+impl SetAttr {
+    fn times(self) -> impl Iterator<Item = SetTime> {
+        self.mtime.into_iter().chain(self.atime)
+    }
+}
+
+/// Checks who sets a time: its owner any, who may write the present (utimensat(2)).
+fn may_set_time(caller: Caller, attr: &Attr, time: SetTime) -> FsResult<()> {
+    match time {
+        _ if caller.uid == 0 || caller.uid == attr.uid => Ok(()),
+        SetTime::Now => check_access(caller, attr, Want::WRITE),
+        SetTime::At(_) => Err(FsError::NotPermitted),
+    }
 }
 
 impl Filesystem {
@@ -33,17 +51,21 @@ impl Filesystem {
     ///
     /// # Errors
     /// [`FsError::NotPermitted`] for the size of an object, and of a draft that another process has saved: it counts as
-    /// one (semantics 3.4).
+    /// one (semantics 3.4); for the times of another's draft.
     pub async fn setattr(&self, caller: Caller, ino: Ino, change: SetAttr) -> FsResult<Looked> {
         let entry = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
         let draft = self.local(ino)?;
         if let Some(size) = change.size {
             let Some(draft) = &draft else { return Err(FsError::NotPermitted) };
-            crate::fs::attr::check_access(caller, &self.attr_of(&entry)?, crate::fs::Want::WRITE)?;
+            check_access(caller, &self.attr_of(&entry)?, Want::WRITE)?;
             if !change.opened && self.is_anothers_content(draft, caller) {
                 return Err(FsError::NotPermitted);
             }
             self.truncate_local(draft, size).await?;
+        }
+        if draft.is_some() {
+            let attr = self.attr_of(&entry)?;
+            change.times().try_for_each(|time| may_set_time(caller, &attr, time))?;
         }
         if let Some(time) = change.mtime {
             let mtime = match time {

@@ -71,13 +71,13 @@ impl Lister<'_> {
                 continue;
             }
             let position = [prefix, &entry.position()].concat();
-            let descend = entry.is_dir && !self.delimiter;
+            let is_dir = entry.kind == EntryKind::Dir;
+            let descend = is_dir && !self.delimiter;
             let inside = descend && self.after.as_ref().is_some_and(|after| after.starts_with(&position));
             if !inside && self.after.as_ref().is_some_and(|after| position <= *after) {
                 continue;
             }
-            if position.len() > MAX_KEY_BYTES || (entry.is_dir && self.tree.is_internal(&position)) {
-                self.page.skipped += u64::from(!entry.is_dir);
+            if is_dir && self.tree.is_internal(&position) {
                 continue;
             }
             if descend {
@@ -91,24 +91,21 @@ impl Lister<'_> {
             if self.page.objects.len() + self.page.prefixes.len() >= self.limit {
                 return Ok(Progress::PageFull);
             }
-            let Ok(text) = String::from_utf8(position) else {
-                self.page.skipped += 1;
-                continue;
-            };
-            if entry.is_dir {
-                if !self.has_object(dir, &entry.name, text.as_bytes())? {
-                    continue;
-                }
-                self.page.prefixes.push(text.clone());
-            } else {
-                let Ok(key) = ObjectKey::new(text.as_str()) else {
+            self.last.clone_from(&position);
+            let text = match String::from_utf8(position) {
+                Ok(text) if text.len() <= MAX_KEY_BYTES && entry.kind != EntryKind::Other => text,
+                _ => {
                     self.page.skipped += 1;
                     continue;
-                };
-                let Some(info) = self.object(dir, &entry.name, key)? else { continue };
-                self.page.objects.push(info);
+                }
+            };
+            if is_dir {
+                if self.has_object(dir, &entry.name, text.as_bytes())? {
+                    self.page.prefixes.push(text);
+                }
+            } else if let Ok(key) = ObjectKey::new(text) {
+                self.page.objects.extend(self.object(dir, &entry.name, key)?);
             }
-            self.last = text.into_bytes();
         }
         Ok(Progress::Done)
     }
@@ -140,10 +137,10 @@ impl Lister<'_> {
     fn has_object(&self, dir: BorrowedFd<'_>, name: &[u8], prefix: &[u8]) -> StoreResult<bool> {
         let Some(below) = self.open(dir, name, prefix)? else { return Ok(false) };
         let Some(entries) = self.entries(below.as_fd(), prefix)? else { return Ok(false) };
-        if entries.iter().any(|e| !e.is_dir) {
+        if entries.iter().any(|e| e.kind == EntryKind::File) {
             return Ok(true);
         }
-        for entry in entries {
+        for entry in entries.iter().filter(|e| e.kind == EntryKind::Dir) {
             let position = [prefix, &entry.position()].concat();
             if !self.tree.is_internal(&position) && self.has_object(below.as_fd(), &entry.name, &position)? {
                 return Ok(true);
@@ -186,11 +183,12 @@ impl Lister<'_> {
                     .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)),
                 known => known,
             };
-            match kind {
-                FileType::Directory => entries.push(Entry { name: name.to_vec(), is_dir: true }),
-                FileType::RegularFile => entries.push(Entry { name: name.to_vec(), is_dir: false }),
-                _ => {}
-            }
+            let kind = match kind {
+                FileType::Directory => EntryKind::Dir,
+                FileType::RegularFile => EntryKind::File,
+                _ => EntryKind::Other,
+            };
+            entries.push(Entry { name: name.to_vec(), kind });
         }
         entries.sort_by_cached_key(Entry::position);
         Ok(Some(entries))
@@ -199,14 +197,22 @@ impl Lister<'_> {
 
 struct Entry {
     name: Vec<u8>,
-    is_dir: bool,
+    kind: EntryKind,
+}
+
+#[derive(PartialEq, Eq, Clone, Copy)]
+enum EntryKind {
+    Dir,
+    File,
+    /// A symbolic link, a socket and the like: no object, but somebody may miss it.
+    Other,
 }
 
 impl Entry {
     /// Returns what the keys of this entry begin with, as far as it decides their order.
     fn position(&self) -> Vec<u8> {
         let mut position = self.name.clone();
-        if self.is_dir {
+        if self.kind == EntryKind::Dir {
             position.push(b'/');
         }
         position

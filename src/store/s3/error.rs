@@ -71,6 +71,9 @@ impl Reporter {
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
                 let meta = service.err().meta();
+                if status < 300 && meta.code().is_none() {
+                    return StoreError::Unavailable(self.line(&format!("unreadable answer: {}", causes(e))));
+                }
                 self.judge(key, condition, status, meta.code(), meta.message())
             }
             // an answer that makes no sense: not from an S3 server, or cut in the middle

@@ -88,28 +88,31 @@ impl S3 for Api {
 
     async fn list_objects_v2(&self, request: S3Request<ListObjectsV2Input>) -> Answer<ListObjectsV2Output> {
         let input = request.input;
-        let after = input.continuation_token.as_deref().or(input.start_after.as_deref());
+        // in hexadecimal digits: XML cannot carry every key
+        let token =
+            input.continuation_token.as_ref().and_then(|t| String::from_utf8(hex::decode(t).ok()?).ok());
+        let after = token.as_ref().or(input.start_after.as_ref());
         let page = self.list(
             &input.bucket,
             input.prefix.as_deref(),
             input.delimiter.as_deref(),
-            after,
+            after.map(String::as_str),
             input.max_keys,
             input.encoding_type.as_ref(),
         )?;
         Ok(S3Response::new(ListObjectsV2Output {
             name: Some(input.bucket),
-            prefix: input.prefix,
+            prefix: input.prefix.map(|p| echo(&p, input.encoding_type.as_ref())),
             delimiter: input.delimiter,
             max_keys: input.max_keys.or(Some(1000)),
             key_count: i32::try_from(page.len()).ok(),
             is_truncated: Some(page.next.is_some()),
-            next_continuation_token: page.next,
+            next_continuation_token: page.next.map(hex::encode),
             contents: Some(page.objects),
             common_prefixes: Some(page.prefixes),
             continuation_token: input.continuation_token,
+            start_after: input.start_after.map(|s| echo(&s, input.encoding_type.as_ref())),
             encoding_type: input.encoding_type,
-            start_after: input.start_after,
             ..ListObjectsV2Output::default()
         }))
     }
@@ -183,6 +186,15 @@ impl S3 for Api {
     }
 }
 
+/// Returns what a client sent as it is sent back.
+fn echo(text: &str, encoding: Option<&EncodingType>) -> String {
+    if is_url(encoding) { listing::encode(text) } else { text.to_owned() }
+}
+
+fn is_url(encoding: Option<&EncodingType>) -> bool {
+    encoding.is_some_and(|e| e.as_str() == EncodingType::URL)
+}
+
 impl Api {
     fn list(
         &self,
@@ -199,7 +211,7 @@ impl Api {
             after,
             limit: usize::try_from(max_keys.unwrap_or(1000).clamp(0, 1000)).unwrap_or(0),
             by_segment: Faults::is_on(&self.faults.list_by_segment),
-            url_encoded: encoding.is_some_and(|e| e.as_str() == EncodingType::URL),
+            url_encoded: is_url(encoding),
         };
         Ok(listing::page(self.state.lock().bucket(bucket)?, &query))
     }
