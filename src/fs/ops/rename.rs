@@ -308,7 +308,7 @@ impl Filesystem {
             if self.catalog.has_children(target.ino)? {
                 return Err(FsError::NotEmpty);
             }
-            self.catalog.remove_dir(target.row, target.ino)?;
+            self.catalog.remove_dir(target.row, target.ino, Clock.now())?;
         }
         self.catalog.rename_dir(source, to_dir.ino, new_name.as_str(), &path, Clock.now())?;
         self.catalog.set_made(source.row, Clock.now())?;
