@@ -269,8 +269,19 @@ fn merge_known(
     match before {
         Some(e) if e.kind != Kind::Object => Ok(()),
         Some(e) if e.etag.as_ref() == Some(&facts.etag) => {
-            c.prepare_cached("UPDATE entries SET seen_at = ?2 WHERE row = ?1")?
-                .execute(params![e.row, at.0])?;
+            // A listing does not know the time that a writer set: it is learned with the rest, once.
+            c.prepare_cached(
+                "UPDATE entries SET seen_at = ?2, mtime = CASE
+                     WHEN ?4 AND touched_at = 0 AND (SELECT content_type FROM objects WHERE row = ?1) IS NULL
+                     THEN ?3 ELSE mtime END
+                 WHERE row = ?1",
+            )?
+            .execute(params![
+                e.row,
+                at.0,
+                facts.mtime.0,
+                facts.detail.content_type.is_some()
+            ])?;
             learn(c, e.row, &facts.detail)
         }
         Some(e) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Filesystem, FsError, FsResult, join};
-use crate::catalog::{Entry, Merged, ObjectFacts};
+use crate::catalog::{Entry, Kind, Merged, ObjectFacts};
 use crate::drafts::facts::facts;
 use crate::store::{ObjectInfo, StoreError, retry};
 use crate::types::{Clock, FileName, Ino, ObjectKey, Timestamp};
@@ -143,7 +143,11 @@ impl Filesystem {
         // No key is so long: a scratch file may still be made there (1.6).
         let Ok(key) = ObjectKey::new(full.clone()) else { return Ok(None) };
         match self.within(self.options.deadline / 3, self.list_if_small(dir, path)).await {
-            Ok(true) => return Ok(self.catalog.child(dir.ino, name.as_str())?),
+            Ok(true) => match self.catalog.child(dir.ino, name.as_str())? {
+                // A listing tells less of an object than the object itself: no checksum, no times of its own.
+                Some(found) if found.kind == Kind::Object => {}
+                other => return Ok(other),
+            },
             Ok(false) => {}
             Err(e) if e.is_transient() => return Ok(None),
             Err(e) => return Err(e.into()),

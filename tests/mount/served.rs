@@ -165,13 +165,13 @@ fn s9_4_times_of_a_draft_travel_with_it(kind: Kind) {
     let mut user = mount.actor();
     let then = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     user.run("fd = os.open(p('documents/a.pdf'), WRITE_NEW); write_all(fd, b'x'); os.utime(fd, (1, 1_000_000_000)); os.close(fd)");
-    user.run("write(p('documents/b.part'), b'x'); os.utime(p('documents/b.part'), (1, 1_000_000_000)); os.rename(p('documents/b.part'), p('documents/b.pdf'))");
-    for path in ["documents/a.pdf", "documents/b.pdf"] {
+    user.run("write(p('documents/b.part'), b'x'); os.utime(p('documents/b.part'), (1, 1_000_000_000)); os.mkdir(p('rfp_exports/7')); os.rename(p('documents/b.part'), p('rfp_exports/7/b.pdf'))");
+    for path in ["documents/a.pdf", "rfp_exports/7/b.pdf"] {
         assert_eq!(mtime(&mount, path), then, "{path}");
     }
     // another host that asks for them by their names
     let mut other = Setup::new(kind).config(FRESH).bucket_of(&mount).start();
-    for path in ["documents/a.pdf", "documents/b.pdf"] {
+    for path in ["documents/a.pdf", "rfp_exports/7/b.pdf"] {
         assert_eq!(mtime(&other, path), then, "{path}");
     }
     other.stop();
