@@ -24,11 +24,20 @@ export HOME=$SCRATCH/home TMPDIR=$SCRATCH/tmp GIT_CONFIG_NOSYSTEM=1
 mkdir "$HOME" "$TMPDIR"
 # at the end of the driver; drivers that start servers add to it
 AT_END=()
-trap 'for command in "${AT_END[@]}"; do eval "$command"; done; rm -rf "$SCRATCH"' EXIT
+# what a bus has started ends a moment after it
+trap 'for command in "${AT_END[@]}"; do eval "$command"; done; rm -rf "$SCRATCH" 2>/dev/null || { sleep 1; rm -rf "$SCRATCH"; }' EXIT
 
 cases=0
 failures=0
 KNOWN=
+CLIENT=$DRIVER
+
+# client NAME VERSION [REMARK]: the cases that follow are of this program; the first line of what VERSION, a command, says
+# tells which one. Drivers of one program need not say more than that.
+client() {
+    CLIENT=$1
+    [ -z "$RESULTS" ] || printf '%s\t%s\t%s\t%s\n' "$DRIVER" "$1" "$(eval "$2" 2>&1 </dev/null | sed -n '/[0-9]/{p;q}' | tr '\t' ' ')" "${3:-}" >>"$RESULTS/clients.tsv"
+}
 
 # random SIZE: so many bytes that nobody else has
 random() { head -c "$1" /dev/urandom; }
@@ -44,8 +53,10 @@ random 300007 >"$NEW"
 
 # record OUTCOME TITLE VARIANT MESSAGE
 record() {
-    printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$DRIVER" "$2" "$3" "$4"
-    [ -z "$RESULTS" ] || printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$DRIVER" "$2" "$3" "$4" >>"$RESULTS/results.tsv"
+    local line
+    line=$(printf '%s\t%s\t%s\t%s\t%s\t%s' "$1" "$DRIVER" "$2" "$3" "$4" "$CLIENT")
+    echo "$line"
+    [ -z "$RESULTS" ] || echo "$line" >>"$RESULTS/results.tsv"
 }
 
 # needs PROGRAM...: the rest of the driver makes no sense without them
@@ -74,6 +85,7 @@ case_of() {
     chmod 640 "$SOURCE"
     declare -A SEEDED=()
     : >"$SCRATCH/objects"
+    : >"$SCRATCH/heard"
     # a subshell of its own, where -e holds: it does not in a function that is part of a condition
     (
         set -e
@@ -89,13 +101,15 @@ case_of() {
         outcome=fail message="it passes: take the mark of a known fault away"
     fi
     [ "$outcome" != fail ] || failures=$((failures + 1))
+    # what a person was told where something was refused
+    [ "$outcome" != pass ] || message=$(tr '\n\t' '; ' <"$SCRATCH/heard")
     [ -z "$RESULTS" ] || [ "$outcome" != pass ] || cat "$SCRATCH/objects" >>"$RESULTS/objects.tsv"
     record "$outcome" "$title" "$variant" "${message:-}"
     rm -rf "$WORK"
 }
 
-# one TITLE FUNCTION: a case that says itself what it expects
-one() { case_of "" "$1" "$2"; }
+# one TITLE FUNCTION [VARIANT]: a case that says itself what it expects
+one() { case_of "${3:-}" "$1" "$2"; }
 
 # known_fault TITLE FUNCTION WHY: a case that fails for a reason that is known. That it passes is a failure: then the mark
 # must go.
@@ -159,7 +173,21 @@ says() {
         echo "'$*' does not say '$text' but: $said"
         return 1
     }
+    heard "$(grep -F -m 1 -- "$text" <<<"$said")"
 }
+
+# hears COMMAND...: succeeds, and what it says is what a person is told
+hears() {
+    local said
+    said=$("$@") || {
+        echo "$said"
+        return 1
+    }
+    heard "$said"
+}
+
+# heard TEXT: what a person is told, with plain names in place of paths
+heard() { sed "s|$HERE/||g; s|$WORK/||g; s|$HERE|folder|g" <<<"$1" >>"$SCRATCH/heard"; }
 
 # seed NAME [FILE]: makes an object with the bytes of FILE (OLD)
 seed() {

@@ -2,8 +2,8 @@
 # run-all.sh DIRECTORY [RESULTS [DRIVER...]]: drives real programs on a mount and says what became of each case.
 #
 # DIRECTORY is `clients` in a mount with domain.toml. RESULTS is a directory for the outcomes: results.tsv (outcome,
-# driver, case, variant, message) and objects.tsv (SHA-256 and path below DIRECTORY of everything that the bucket must
-# hold in the end). Fails if a case fails; one whose program is not installed is skipped.
+# driver, case, variant, message, client), clients.tsv (driver, client, version, remark) and objects.tsv (SHA-256 and path
+# below DIRECTORY of everything that the bucket must hold in the end). Fails if a case fails; one whose program is not installed is skipped.
 set -u -o pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -12,6 +12,7 @@ results=${2:-$(mktemp -d)}
 mkdir -p "$results"
 : >"$results/results.tsv"
 : >"$results/objects.tsv"
+: >"$results/clients.tsv"
 
 drivers=("${@:3}")
 [ ${#drivers[@]} -gt 0 ] || for file in "$here"/drivers/*.sh; do drivers+=("$(basename "$file" .sh)"); done
