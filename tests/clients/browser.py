@@ -78,7 +78,6 @@ def chromium():
         program.wait()
 
 
-{"chromium": chromium}
-bad = chromium()
+bad = {f.__name__: f for f in (chromium,)}[which]()
 if bad:
     raise SystemExit(f"downloads: {', '.join(bad)}")

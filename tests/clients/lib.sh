@@ -32,11 +32,13 @@ failures=0
 KNOWN=
 CLIENT=$DRIVER
 
-# client NAME VERSION [REMARK]: the cases that follow are of this program; the first line of what VERSION, a command, says
-# tells which one. Drivers of one program need not say more than that.
+# client NAME VERSION [REMARK]: the cases that follow are of this program; VERSION is a command that tells its version
 client() {
+    local version
     CLIENT=$1
-    [ -z "$RESULTS" ] || printf '%s\t%s\t%s\t%s\n' "$DRIVER" "$1" "$(eval "$2" 2>&1 </dev/null | sed -n '/[0-9]/{p;q}' | tr '\t' ' ')" "${3:-}" >>"$RESULTS/clients.tsv"
+    [ -n "$RESULTS" ] || return 0
+    version=$(eval "$2" 2>&1 </dev/null | grep -om 1 '[0-9]\+\.[0-9][0-9A-Za-z.+-]*' | head -n 1)
+    printf '%s\t%s\t%s\n' "$1" "$version" "${3:-}" >>"$RESULTS/clients.tsv"
 }
 
 # random SIZE: so many bytes that nobody else has
@@ -187,7 +189,7 @@ hears() {
 }
 
 # heard TEXT: what a person is told, with plain names in place of paths
-heard() { sed "s|$HERE/||g; s|$WORK/||g; s|$HERE|folder|g" <<<"$1" >>"$SCRATCH/heard"; }
+heard() { sed "s|$HERE/||g; s|[\\\\]${HERE##*/}[\\\\]||g; s|$WORK/||g; s|$HERE|folder|g" <<<"$1" >>"$SCRATCH/heard"; }
 
 # seed NAME [FILE]: makes an object with the bytes of FILE (OLD)
 seed() {
@@ -211,9 +213,10 @@ lines() {
     printf '%s\n' "$@" >"$WORK/$file"
 }
 
-is_object() {
-    [ "$("$PYTHON" -IS -c 'import os, sys; print(os.getxattr(sys.argv[1], "user.cairn.state").decode())' "$1")" = object ]
-}
+# state FILE: what cairnfs says it is
+state() { "$PYTHON" -IS -c 'import os, sys; print(os.getxattr(sys.argv[1], "user.cairn.state").decode())' "$1"; }
+
+is_object() { [ "$(state "$1")" = object ]; }
 
 # wait_for WHAT COMMAND...: until it succeeds
 wait_for() {

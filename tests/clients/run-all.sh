@@ -2,7 +2,7 @@
 # run-all.sh DIRECTORY [RESULTS [DRIVER...]]: drives real programs on a mount and says what became of each case.
 #
 # DIRECTORY is `clients` in a mount with domain.toml. RESULTS is a directory for the outcomes: results.tsv (outcome,
-# driver, case, variant, message, client), clients.tsv (driver, client, version, remark) and objects.tsv (SHA-256 and path
+# driver, case, variant, message, client), clients.tsv (client, version, remark) and objects.tsv (SHA-256 and path
 # below DIRECTORY of everything that the bucket must hold in the end). Fails if a case fails; one whose program is not installed is skipped.
 set -u -o pipefail
 

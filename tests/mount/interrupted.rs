@@ -79,12 +79,8 @@ fn s3_9_killed_cp_and_shell_publish_nothing() {
     ];
     for (n, script) in scripts.iter().enumerate() {
         let target = mount.path(&format!("documents/{n}.pdf"));
-        let mut child = Command::new("sh")
-            .args(["-c", script, "sh"])
-            .arg(&target)
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new("sh").args(["-c", script, "sh"]).arg(&target).stdin(Stdio::piped()).spawn().unwrap();
         if n == 2 {
             use std::io::Write;
             // The pipe stays open: cat is in the middle of its input when it dies. What is written here fits into the

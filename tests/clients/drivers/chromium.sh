@@ -3,8 +3,8 @@
 # empty file of its name.
 . "$(dirname "$0")/../lib.sh"
 needs chromium
+client "Chromium" "chromium --version" "downloads, without a window"
 . "$CLIENTS/http.sh"
-client "Chromium" "chromium --version"
 
 download() { "$PYTHON" -I "$CLIENTS/browser.py" chromium "$WORK/profile" "$HERE" "$@"; }
 one_file() { download "$URL/report.pdf"; }

@@ -6,6 +6,7 @@ needs kioclient5
 . "$CLIENTS/http.sh"
 export QT_QPA_PLATFORM=offscreen XDG_RUNTIME_DIR=$SCRATCH/run
 mkdir -m 700 "$XDG_RUNTIME_DIR"
+client "KIO (KDE’s Dolphin)" "kioclient5 --version" "copy, move, download"
 
 kio() { kioclient5 --noninteractive "$@"; }
 copy() { kio --overwrite copy "file://$SOURCE" "file://$TARGET"; }

@@ -3,6 +3,7 @@
 # and copies to a new one, and then opens the document for writing once more without writing.
 . "$(dirname "$0")/../lib.sh"
 needs soffice unzip pdftotext
+client "LibreOffice" "soffice --version" "convert, Save As, Save: odt, docx, xlsx"
 
 # convert FILE FORMAT: into HERE, by a LibreOffice of its own. It ends with 0 whatever becomes of it.
 convert() {
@@ -165,7 +166,7 @@ close
 STEPS
     expect a.odt=a.odt
 }
-one "open and close of an object" open_only
+one "open and close of an object" open_only existing
 
 save_as_refused() {
     fails office 2>said <<STEPS

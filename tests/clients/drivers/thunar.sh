@@ -4,6 +4,7 @@
 . "$(dirname "$0")/../lib.sh"
 needs thunar
 . "$CLIENTS/desktop.sh"
+client "Thunar" "thunar --version" "keyboard and mouse: paste, drag, Replace, Skip, Rename, Delete"
 
 thunar --daemon >"$SCRATCH/thunar" 2>&1 &
 THUNAR=$!
