@@ -135,6 +135,7 @@ impl Catalog {
     /// [`CatalogError::NameTaken`] where the name is held; else what SQLite says, as for all methods here.
     pub fn insert_draft(&self, new: NewEntry, mut draft: DraftRow) -> CatalogResult<(Entry, DraftRow)> {
         self.write(Durability::Process, move |c| {
+            cover(c, new.kind, draft.base.as_ref(), (new.parent, &new.name), new.mtime)?;
             let entry = entries::insert(c, &new)?;
             draft.row = entry.row;
             c.prepare_cached(
@@ -223,10 +224,10 @@ impl Catalog {
                 state.as_str(),
                 reason
             ])?;
-            if hide && let Some(d) = one(c, "id = ?1", &id.as_str())? {
-                entries::set_shown(c, d.row, Shown::Hidden, at)?;
-            }
-            Ok(())
+            let Some(draft) = one(c, "id = ?1", &id.as_str())?.filter(|_| hide) else { return Ok(()) };
+            let entry = entries::by_row(c, draft.row)?;
+            entries::set_shown(c, draft.row, Shown::Hidden, at)?;
+            entry.map_or(Ok(()), |entry| uncover(c, &draft, &entry, at))
         })
     }
 
@@ -250,7 +251,12 @@ impl Catalog {
         self.write(Durability::Process, move |c| {
             let draft = one(c, "id = ?1", &id.as_str())?
                 .ok_or(CatalogError::Sqlite(rusqlite::Error::QueryReturnedNoRows))?;
+            let before = entries::by_row(c, draft.row)?;
+            cover(c, kind, base.as_ref(), (parent, &name), at)?;
             entries::rename(c, draft.row, parent, &name, kind, at)?;
+            if let Some(before) = before {
+                uncover(c, &draft, &before, at)?;
+            }
             let state = match (kind, draft.state) {
                 (Kind::Scratch, _) => DraftState::Scratch,
                 (_, DraftState::Scratch) if draft.saved_at.is_some() => DraftState::Saved,
@@ -299,18 +305,83 @@ impl Catalog {
         })
     }
 
-    /// Forgets a draft or scratch file: its record and its entry.
-    pub fn remove_draft(&self, id: &DraftId) -> CatalogResult<()> {
+    /// Takes the name from a draft or scratch file that is still open.
+    pub fn hide_draft(&self, row: i64, at: Timestamp) -> CatalogResult<()> {
+        self.write(Durability::Process, move |c| {
+            let before = one(c, "row = ?1", &row)?.zip(entries::by_row(c, row)?);
+            entries::set_shown(c, row, Shown::Hidden, at)?;
+            before.map_or(Ok(()), |(draft, entry)| uncover(c, &draft, &entry, at))
+        })
+    }
+
+    /// Ends a draft whose content is an object already, while it is still open: its entry stays without a name, as that
+    /// of an object that nobody has.
+    pub fn drop_draft(&self, id: &DraftId, size: u64, mtime: Timestamp) -> CatalogResult<()> {
         let id = id.clone();
         self.write(Durability::Process, move |c| {
-            let row: Option<i64> = c
-                .query_row("SELECT row FROM drafts WHERE id = ?1", [id.as_str()], |r| r.get(0))
-                .optional()?;
+            c.prepare_cached(
+                "UPDATE entries SET kind = 2, shown = 0, size = ?2, mtime = ?3
+                 WHERE row = (SELECT row FROM drafts WHERE id = ?1)",
+            )?
+            .execute(params![id.as_str(), entries::sql_size(size), mtime.0])?;
             c.prepare_cached("DELETE FROM drafts WHERE id = ?1")?.execute([id.as_str()])?;
-            if let Some(row) = row {
-                c.prepare_cached("DELETE FROM entries WHERE row = ?1")?.execute([row])?;
-            }
             Ok(())
         })
     }
+
+    /// Forgets the entry that [`Catalog::drop_draft`] left, if `ino` is such a one.
+    pub fn forget_dropped(&self, ino: Ino) -> CatalogResult<()> {
+        if self.entry(ino)?.is_none_or(|e| e.etag.is_some()) {
+            return Ok(());
+        }
+        self.write(Durability::Process, move |c| {
+            c.prepare_cached(
+                "DELETE FROM entries WHERE ino = ?1 AND kind = 2 AND shown = 0 AND etag IS NULL",
+            )?
+            .execute([entries::sql(ino)])?;
+            Ok(())
+        })
+    }
+
+    /// Forgets a draft or scratch file: its record and its entry.
+    pub fn remove_draft(&self, id: &DraftId, at: Timestamp) -> CatalogResult<()> {
+        let id = id.clone();
+        self.write(Durability::Process, move |c| {
+            let Some(draft) = one(c, "id = ?1", &id.as_str())? else { return Ok(()) };
+            let entry = entries::by_row(c, draft.row)?;
+            c.prepare_cached("DELETE FROM drafts WHERE id = ?1")?.execute([id.as_str()])?;
+            c.prepare_cached("DELETE FROM entries WHERE row = ?1")?.execute([draft.row])?;
+            entry.map_or(Ok(()), |entry| uncover(c, &draft, &entry, at))
+        })
+    }
+}
+
+/// Hides the object whose name a scratch file takes (semantics 6.4); `base` says that it takes one.
+fn cover(
+    c: &Connection,
+    kind: Kind,
+    base: Option<&(ObjectKey, ETag)>,
+    (parent, name): (Ino, &str),
+    at: Timestamp,
+) -> CatalogResult<()> {
+    if kind != Kind::Scratch || base.is_none() {
+        return Ok(());
+    }
+    match entries::by_name(c, parent, name)?.filter(|e| e.kind == Kind::Object) {
+        Some(object) => entries::set_shown(c, object.row, Shown::Hidden, at),
+        None => Ok(()),
+    }
+}
+
+/// Shows the object again that the scratch file `draft` covered under the name which `entry` had, unless something else
+/// holds that name by now.
+fn uncover(c: &Connection, draft: &DraftRow, entry: &Entry, at: Timestamp) -> CatalogResult<()> {
+    let Some((_, etag)) = draft.base.as_ref().filter(|_| entry.kind == Kind::Scratch) else { return Ok(()) };
+    c.prepare_cached(
+        "UPDATE OR IGNORE entries SET shown = 1, touched_at = ?4 WHERE row = (
+             SELECT max(row) FROM entries WHERE parent = ?1 AND name = ?2 AND kind = 2 AND shown = 0 AND etag = ?3
+             AND row NOT IN (SELECT row FROM deletes))",
+    )?
+    .execute(params![entries::sql(entry.parent), entry.name, etag.as_str(), at.0])?;
+    Ok(())
 }

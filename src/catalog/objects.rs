@@ -199,11 +199,15 @@ impl Catalog {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Removes rows of objects that lost their name and wait for nothing: called at start, when nothing is open.
+    /// Removes rows of objects that lost their name and wait for nothing, neither for a delete nor for a scratch file that
+    /// covers them: called at start, when nothing is open.
     pub fn sweep_hidden_objects(&self) -> CatalogResult<usize> {
         self.write(Durability::Process, |c| {
             Ok(c.execute(
-                "DELETE FROM entries WHERE kind = 2 AND shown = 0 AND row NOT IN (SELECT row FROM deletes)",
+                "DELETE FROM entries WHERE kind = 2 AND shown = 0 AND row NOT IN (SELECT row FROM deletes)
+                 AND NOT EXISTS (SELECT 1 FROM entries s JOIN drafts d ON d.row = s.row
+                                 WHERE s.parent = entries.parent AND s.name = entries.name AND s.kind = 4
+                                 AND d.base_etag = entries.etag)",
                 [],
             )?)
         })

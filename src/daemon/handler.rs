@@ -83,7 +83,7 @@ impl MountHandler {
 impl ControlHandler for MountHandler {
     async fn status(&self) -> StatusReport {
         let mut warnings = self.fixed.warnings.clone();
-        warnings.extend(self.fs.weakness().map(str::to_owned));
+        warnings.extend(self.fs.weaknesses().into_iter().map(str::to_owned));
         let fs = match self.fs.status() {
             Ok(fs) => fs,
             Err(e) => {

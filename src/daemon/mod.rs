@@ -134,7 +134,7 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
     if let Some(why) = fs.read_only() {
         tracing::warn!("nothing can be written: {why}");
     }
-    if let Some(weakness) = fs.weakness() {
+    for weakness in fs.weaknesses() {
         tracing::warn!("{weakness}");
     }
     let mounted = Arc::new(mount(

@@ -84,6 +84,10 @@ pub struct Known {
     pub queued: bool,
     /// The user who made it.
     pub owner: u32,
+    /// The user who gave it its name: by making it, or by a rename.
+    pub asked_by: u32,
+    /// The path that was asked for when it was last published.
+    pub asked: Option<String>,
     /// A write failed.
     pub write_error: bool,
     /// A process that opened or wrote it was killed.
@@ -173,6 +177,8 @@ impl Known {
             closed_at: at,
             queued: false,
             owner,
+            asked_by: owner,
+            asked: None,
             write_error: false,
             killed: false,
             publishing: false,

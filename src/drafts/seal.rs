@@ -52,10 +52,10 @@ impl From<CatalogError> for SealError {
 pub struct Sealed {
     /// The entry, now an object.
     pub entry: Entry,
-    /// The key that it really got.
+    /// The path that was asked for.
+    pub wanted: String,
+    /// The key that it really got; of another object where that has the same bytes.
     pub key: ObjectKey,
-    /// It is not the name that was asked for.
-    pub suffixed: bool,
 }
 
 /// Publishes drafts.
@@ -239,12 +239,19 @@ impl Sealer {
             .catalog
             .entry_by_row(record.row)?
             .ok_or_else(|| SealError::Local("the draft lost its entry".into()))?;
-        self.catalog.remove_draft(&record.id)?;
-        if draft.state.lock().writers.is_empty() {
+        let (open, size, mtime) = {
+            let k = draft.state.lock();
+            (k.handles > 0, k.size, k.mtime)
+        };
+        if open {
+            // Who has it open goes on reading it, and may write to it again.
+            self.catalog.drop_draft(&record.id, size, mtime)?;
+        } else {
+            self.catalog.remove_draft(&record.id, now())?;
             self.staging.remove(&record.id);
         }
         self.deletes.notices.entry_changed(entry.parent, &entry.name);
-        Ok(Sealed { entry, key: twin, suffixed: false })
+        Ok(Sealed { entry, wanted: record.wanted.clone(), key: twin })
     }
 
     async fn digest(&self, draft: &Arc<Draft>) -> Result<Sha256Hex, SealError> {
@@ -306,8 +313,7 @@ impl Sealer {
         let mut facts = facts(&self.layout, &info, Some(at));
         facts.detail.sha256 = Some(sha256);
         let entry = self.catalog.publish_draft(id, facts, at)?;
-        let suffixed = info.key.as_str() != wanted;
-        if suffixed {
+        if info.key.as_str() != wanted {
             self.catalog.event(at, "suffixed", wanted, &format!("the name is taken: saved as {}", info.key));
         }
         self.deletes.notices.entry_changed(entry.parent, &entry.name);
@@ -317,7 +323,7 @@ impl Sealer {
             let version = Version { key: info.key.clone(), etag: info.etag.clone(), size: info.size };
             self.put_away(id, Some((version, Some(sha256))));
         }
-        Ok(Sealed { entry, key: info.key, suffixed })
+        Ok(Sealed { entry, wanted: wanted.to_owned(), key: info.key })
     }
 }
 

@@ -279,8 +279,12 @@ impl Filesystem {
         let kind = if scratch { Kind::Scratch } else { Kind::Draft };
         let mut name = entry.name.clone();
         loop {
-            if self.catalog.child(parent, &name).map_err(failed)?.is_none() {
-                let (wanted, base) = (wanted.to_owned(), record.base.clone());
+            let held = self.catalog.child(parent, &name).map_err(failed)?;
+            // A scratch file may cover an object (semantics 6.4).
+            let covered = held.as_ref().filter(|e| scratch && e.kind == Kind::Object);
+            if held.is_none() || covered.is_some() {
+                let covers = covered.and_then(|e| self.key_of(e).ok().zip(e.etag.clone()));
+                let (wanted, base) = (wanted.to_owned(), if scratch { covers } else { record.base.clone() });
                 let place = NewPlace { parent, name: name.clone(), kind, wanted, base };
                 let now = Clock.now();
                 let listed = self

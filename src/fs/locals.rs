@@ -17,7 +17,7 @@ pub(super) struct NewLocal<'a> {
     /// The path that was asked for.
     pub wanted: String,
     pub scratch: bool,
-    /// The object beside which it is written, and whether it starts with its content.
+    /// The object beside which it is written, or which it covers as a scratch file (semantics 6.4).
     pub beside: Option<(ObjectKey, ETag)>,
     pub origin: Origin,
 }
@@ -49,7 +49,8 @@ impl Filesystem {
         known.listed = entry.shown == Shown::Listed;
         known.size = size;
         known.wrote = size > 0;
-        known.changed = size > 0 && entry.kind == Kind::Draft;
+        // A scratch file that covers an object is more than an unused draft beside one.
+        known.changed = (size > 0 && entry.kind == Kind::Draft) || (known.scratch && known.beside.is_some());
         known.saved = record.saved_at.is_some();
         known.closed_at = record.saved_at.unwrap_or(record.made_at);
         known.queued = record.state == DraftState::Queued;
@@ -66,7 +67,7 @@ impl Filesystem {
     pub(super) fn make_local(&self, new: NewLocal<'_>) -> FsResult<(Entry, Arc<Draft>)> {
         let (now, id, maker) = (Clock.now(), DraftId::random(), process_of(new.caller));
         let file = self.staging.create(&id)?;
-        let listed = new.beside.is_none();
+        let listed = new.beside.is_none() || new.scratch;
         let size = match &new.origin {
             Origin::Own => 0,
             Origin::Object { size, .. } => *size,
@@ -193,7 +194,7 @@ impl Filesystem {
     /// Forgets a draft or scratch file and its bytes.
     pub(super) fn forget_local(&self, draft: &Draft) -> FsResult<()> {
         let id = draft.state.lock().id.clone();
-        self.catalog.remove_draft(&id)?;
+        self.catalog.remove_draft(&id, Clock.now())?;
         self.staging.remove(&id);
         self.locals.lock().remove(&draft.ino);
         Ok(())
@@ -208,8 +209,7 @@ impl Filesystem {
             (known.row, known.handles > 0)
         };
         if open {
-            self.catalog.set_shown(row, Shown::Hidden, Clock.now())?;
-            return Ok(());
+            return Ok(self.catalog.hide_draft(row, Clock.now())?);
         }
         self.forget_local(draft)
     }

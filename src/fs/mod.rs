@@ -6,7 +6,7 @@
 //!
 //! # Lock order
 //! `namespace` (names change; held over catalog calls, never over an await) → `locals` → [`Draft::state`]. The other
-//! locks (`handles`, `redirects`, `misses`, `recent`) are leaves.
+//! locks (`handles`, `redirects`, `misses`, `recent`, `saved_as`) are leaves.
 //!
 //! # Waiting
 //! Calls are futures that are polled once on the kernel's thread and, if they have to wait for the store, go on
@@ -27,6 +27,7 @@ mod publish;
 mod queue;
 mod recover;
 mod redirect;
+mod saved_as;
 mod status;
 mod swap;
 mod trash;
@@ -59,13 +60,14 @@ use crate::drafts::opens::OpenObjects;
 use crate::drafts::queue::Queue;
 use crate::drafts::seal::Sealer;
 use crate::drafts::staging::Staging;
-use crate::layout::{DirKind, DirPlacement, Layout, Refusal};
+use crate::layout::{DeletePolicy, DirKind, DirPlacement, Layout, Refusal};
 use crate::read::ObjectReader;
 use crate::store::{Capabilities, ObjectStore};
 use crate::types::{Clock, FileName, Ino, Notices, ProcessId, Timestamp};
 
 use handle::Handles;
 use redirect::Redirects;
+use saved_as::SavedAs;
 
 /// The settings of the file system. Defaults are in `docs/configuration.md`.
 #[derive(Debug, Clone)]
@@ -148,6 +150,8 @@ pub struct Filesystem {
     misses: Mutex<HashMap<(Ino, String), Timestamp>>,
     /// Who published an object a moment ago: its utimens still count (semantics 9.4).
     recent: Mutex<HashMap<i64, (ProcessId, Timestamp)>>,
+    /// Under which keys names that users asked for were saved.
+    saved_as: SavedAs,
     /// One listing of a directory at a time.
     listings: Mutex<HashMap<Ino, Arc<tokio::sync::Mutex<()>>>>,
     /// Publishes and other work that a stop waits for.
@@ -210,6 +214,7 @@ impl Filesystem {
             namespace: Mutex::new(()),
             misses: Mutex::new(HashMap::new()),
             recent: Mutex::new(HashMap::new()),
+            saved_as: SavedAs::default(),
             listings: Mutex::new(HashMap::new()),
             tasks: TaskTracker::new(),
             queue: Mutex::new(Queue::default()),
@@ -243,9 +248,12 @@ impl Filesystem {
     }
 
     /// Returns what the admin should know of the store: it was said at the start, and is in the status.
-    pub fn weakness(&self) -> Option<&'static str> {
-        match self.options.weak_store {
-            _ if self.capabilities.atomic_create || self.read_only().is_some() => None,
+    pub fn weaknesses(&self) -> Vec<&'static str> {
+        if self.read_only().is_some() {
+            return Vec::new();
+        }
+        let create = match self.options.weak_store {
+            _ if self.capabilities.atomic_create => None,
             WeakStore::Check => Some(
                 "the store lets two writers create one name, so a file could overwrite another in a race; \
                  weak_store = \"suffix\" would be safe",
@@ -254,7 +262,13 @@ impl Filesystem {
                 Some("the store lets two writers create one name: every new file gets a suffix")
             }
             WeakStore::Refuse => None,
-        }
+        };
+        let deletes = self.layout.domains().iter().any(|d| d.spec().delete != DeletePolicy::Refuse);
+        let delete = (deletes && !self.capabilities.conditional_delete).then_some(
+            "the store knows no conditional delete: it is looked at just before, but a version that comes between \
+             the look and the delete goes with it; delete = \"refuse\" would be safe",
+        );
+        create.into_iter().chain(delete).collect()
     }
 
     fn writable(&self) -> FsResult<()> {
@@ -323,6 +337,11 @@ impl Filesystem {
 /// Returns `dir/name`, or `name` at the root.
 fn join(dir: &str, name: &str) -> String {
     if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
+}
+
+/// Returns for whom a name that the caller takes away is put back: for his process, or for anyone (semantics 5.2).
+fn deleter(caller: Caller) -> ProcessId {
+    if process::serves_many(caller.tid) { ProcessId::ANYONE } else { process_of(caller) }
 }
 
 /// Returns the process of the caller; where it is gone, an identity that equals no living one.

@@ -29,6 +29,8 @@ impl Filesystem {
         let (_, dir) = self.dir(parent)?;
         let bytes = std::fs::File::open(self.guard.path(&guarded.id))?;
         let nobody = Caller { tid: 0, uid: self.options.ownership.uid, gid: self.options.ownership.gid };
+        let asked = self.saved_as.asked(&guarded.key);
+        let wanted = asked.as_ref().map_or_else(|| guarded.key.to_string(), |(_, path)| path.clone());
         let (entry, draft) = {
             let _names = self.namespace.lock();
             if self.guard.overwritten(&guarded.key, &found).is_none() {
@@ -39,11 +41,14 @@ impl Filesystem {
                 parent,
                 dir: &dir,
                 name: String::new(),
-                wanted: guarded.key.to_string(),
+                wanted,
                 scratch: false,
                 beside: Some((guarded.key.clone(), found)),
                 origin: Origin::Own,
             })?;
+            if let Some((uid, _)) = asked {
+                made.1.state.lock().asked_by = uid;
+            }
             self.guard.forget(&guarded.key);
             made
         };

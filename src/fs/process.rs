@@ -44,6 +44,25 @@ pub fn groups(tid: u32) -> Vec<u32> {
         .unwrap_or_default()
 }
 
+/// Returns whether a thread acts for people that cannot be told apart: smbd, or a thread of the kernel (the servers of NFS
+/// and ksmbd). One person's calls may come from any of its processes, so no process is the maker of anything.
+///
+/// smbd is known by its name, `smbd` or `smbd[address]`. Whoever takes that name gains nothing: what he deletes is only
+/// put back for more people.
+pub fn serves_many(tid: u32) -> bool {
+    let Some(process) = of_thread(tid) else { return tid == 0 };
+    fs::read_to_string(format!("/proc/{}/stat", process.tgid)).is_ok_and(|stat| is_server(&stat))
+}
+
+/// Looks at the name (field 2) and the flags (field 9) in `/proc/<pid>/stat`.
+fn is_server(stat: &str) -> bool {
+    /// `PF_KTHREAD` (linux/sched.h): a thread of the kernel, where `nfsd` and `ksmbd` serve.
+    const KERNEL_THREAD: u64 = 0x0020_0000;
+    let Some((name, rest)) = stat.split_once('(').and_then(|(_, s)| s.rsplit_once(')')) else { return false };
+    let flags = rest.split_whitespace().nth(6).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
+    flags & KERNEL_THREAD != 0 || name == "smbd" || name.starts_with("smbd[")
+}
+
 /// Whether a process can be seen to hold a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
@@ -175,6 +194,19 @@ mod tests {
                 .unwrap();
         assert_ne!(tid.join().unwrap(), me().tgid);
         assert_eq!(process, me());
+    }
+
+    #[test]
+    fn servers_are_known_by_name_or_as_threads_of_the_kernel() {
+        // as /proc tells of them on Linux 6.18; the ninth field are the flags
+        let stat = |name: &str, flags: u64| format!("812 ({name}) S 2 0 0 0 -1 {flags} 0 0 0 0");
+        assert!(is_server(&stat("nfsd", 2_129_984)));
+        assert!(is_server(&stat("smbd", 4_194_560)));
+        assert!(is_server(&stat("smbd[192.0.2.1]", 4_194_560)));
+        assert!(!is_server(&stat("nfsd", 4_194_560)), "a program of that name");
+        assert!(!is_server(&stat("smbdx) (smbd", 4_194_560)));
+        assert!(!serves_many(me().tgid));
+        assert!(serves_many(0), "of another PID namespace");
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! Saving, publishing and setting aside drafts: what the ends of writing lead to.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::locals::NewLocal;
 use super::{Filesystem, FsError, FsResult, join};
 use crate::cache::Version;
-use crate::catalog::{DraftState, Entry};
+use crate::catalog::{DraftState, Entry, Kind};
 use crate::drafts::draft::{Draft, Origin};
 use crate::drafts::seal::{SealError, Sealed};
 use crate::store::StoreError;
-use crate::types::{Clock, DraftId, ObjectKey};
+use crate::types::{Clock, DraftId, Ino, ObjectKey};
 
 /// What an attempt to publish came to.
 #[derive(Debug)]
@@ -159,31 +160,46 @@ impl Filesystem {
     }
 
     fn published(&self, draft: &Arc<Draft>, sealed: &Sealed) {
-        let (maker, idle) = {
-            let k = draft.state.lock();
-            (k.maker, k.handles == 0)
+        let (maker, asked_by, idle) = {
+            let mut k = draft.state.lock();
+            k.asked = Some(sealed.wanted.clone());
+            (k.maker, k.asked_by, k.handles == 0)
         };
+        self.saved_as.note(asked_by, &sealed.wanted, &sealed.key);
         tracing::debug!("published {}", sealed.key);
+        // A draft that was dropped for an object of the same bytes has no name.
+        if sealed.entry.kind == Kind::Object && sealed.key.as_str() != sealed.wanted {
+            self.announce(sealed.key.as_str());
+        }
         self.remember_publisher(sealed.entry.row, maker);
         if idle {
             self.put_away_published(draft);
         }
     }
 
+    /// Lets those who watch a directory know of a file whose name nobody has used (semantics 9.2). Not while the mount is
+    /// about to end: an unmount must not find it busy.
+    pub(super) fn announce(&self, path: &str) {
+        if !self.draining.load(Ordering::Acquire) {
+            self.notices.appeared(path);
+        }
+    }
+
     /// Nothing local is left to do for a draft that is an object and that nobody has open: its bytes go to the cache.
     pub(super) fn put_away_published(&self, draft: &Arc<Draft>) {
         self.locals.lock().remove(&draft.ino);
-        let (id, row) = {
-            let k = draft.state.lock();
-            (k.id.clone(), k.row)
-        };
-        self.sealer.put_away(&id, self.version_of(row).ok().flatten());
+        let id = draft.state.lock().id.clone();
+        self.sealer.put_away(&id, self.version_of(draft.ino).ok().flatten());
+        if let Err(e) = self.catalog.forget_dropped(draft.ino) {
+            tracing::warn!("a draft that was not stored again could not be forgotten: {e}");
+        }
     }
 
-    fn version_of(&self, row: i64) -> FsResult<Option<(Version, Option<crate::types::Sha256Hex>)>> {
-        let Some(entry) = self.catalog.entry_by_row(row)? else { return Ok(None) };
+    /// Returns the version that a draft became: by its inode, which follows the object when that is renamed.
+    fn version_of(&self, ino: Ino) -> FsResult<Option<(Version, Option<crate::types::Sha256Hex>)>> {
+        let Some(entry) = self.catalog.entry(ino)? else { return Ok(None) };
         let (Some(etag), key) = (entry.etag.clone(), self.key_of(&entry)?) else { return Ok(None) };
-        let sha256 = self.catalog.object_detail(row)?.and_then(|d| d.sha256);
+        let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
         Ok(Some((Version { key, etag, size: entry.size }, sha256)))
     }
 
@@ -235,16 +251,20 @@ impl Filesystem {
     /// the object moves to an inode of its own, so that its readers never see the new bytes.
     pub(super) fn begin_again(&self, draft: &Arc<Draft>) -> FsResult<()> {
         let _names = self.namespace.lock();
-        let (old_id, row, maker) = {
+        let (old_id, maker, asked, beside) = {
             let k = draft.state.lock();
             if !k.published {
                 return Ok(());
             }
-            (k.id.clone(), k.row, k.maker)
+            (k.id.clone(), k.maker, k.asked.clone(), k.beside.clone())
         };
-        let object = self.catalog.entry_by_row(row)?.ok_or(FsError::Stale)?;
+        // By the inode, which follows the object when that is renamed.
+        let object = self.catalog.entry(draft.ino)?.ok_or(FsError::Stale)?;
         let key = self.key_of(&object)?;
         let (_, dir) = self.dir(object.parent)?;
+        // Every try is drawn from the name that was asked for (semantics 4.1), unless it has moved elsewhere since.
+        let in_dir = |path: &String| path.rsplit_once('/').is_some_and(|(d, _)| d == dir);
+        let wanted = asked.filter(in_dir).unwrap_or_else(|| key.to_string());
         let caller = super::Caller {
             tid: maker.tgid,
             uid: object.uid.unwrap_or(self.options.ownership.uid),
@@ -255,9 +275,9 @@ impl Filesystem {
             parent: object.parent,
             dir: &dir,
             name: String::new(),
-            wanted: key.to_string(),
+            wanted,
             scratch: false,
-            beside: object.etag.clone().map(|etag| (key, etag)),
+            beside: object.etag.clone().map(|etag| (key, etag)).or(beside),
             origin: Origin::Own,
         })?;
         let new_id: DraftId = fresh.state.lock().id.clone();

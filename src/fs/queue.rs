@@ -27,6 +27,12 @@ impl Filesystem {
                 return;
             }
         };
+        if let Ok(Some(entry)) = self.catalog.entry_by_row(row) {
+            let path = self.path_of(entry.parent, &entry.name);
+            if path != wanted {
+                self.announce(&path);
+            }
+        }
         self.queue.lock().add(Waiting { row, ino: draft.ino, wanted, closed_at, due_at });
         self.queue_changed.notify_one();
     }

@@ -45,7 +45,7 @@ impl Filesystem {
                     tracing::error!("{}: the staging file of an acknowledged draft is gone", record.wanted);
                     self.catalog.event(Clock.now(), "lost", &record.wanted, "its staging file is gone");
                 }
-                self.catalog.remove_draft(&record.id)?;
+                self.catalog.remove_draft(&record.id, Clock.now())?;
                 self.staging.remove(&record.id);
                 Ok(())
             }

@@ -14,6 +14,18 @@ use crate::types::{Clock, Ino, Timestamp};
 /// After this long a redirect that was not followed belongs to a thread that died on the way.
 const LEFT_OVER: Duration = Duration::from_secs(10);
 
+/// The kernel opens what it looked up within moments. A look-up older than this was for something else.
+const LOOKED_UP: Duration = Duration::from_secs(2);
+
+/// The name under which a thread last found a draft.
+#[derive(Debug)]
+struct Found {
+    ino: Ino,
+    parent: Ino,
+    name: String,
+    at: Timestamp,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Redirect {
     draft: Ino,
@@ -27,6 +39,8 @@ pub struct Redirects {
     pending: Mutex<HashMap<(u32, Ino, String), Redirect>>,
     /// Objects that a thread is about to rename onto a taken name, by row.
     moving: Mutex<HashMap<(u32, i64), Timestamp>>,
+    /// By thread. A draft can lose its name to another client between the look-up and the open.
+    found: Mutex<HashMap<u32, Found>>,
 }
 
 /// What a second open of the same object by the same thread finds.
@@ -85,6 +99,31 @@ impl Redirects {
         }
     }
 
+    /// Notes under which name a look-up by this thread found the draft `ino`; `None`: what it found was no draft.
+    pub fn found(&self, tid: u32, what: Option<(Ino, Ino, &str)>) {
+        let mut found = self.found.lock();
+        match what {
+            Some((ino, parent, name)) if tid != 0 => {
+                let name = name.to_owned();
+                found.insert(tid, Found { ino, parent, name, at: Clock.now() });
+            }
+            _ if found.is_empty() => {}
+            _ => drop(found.remove(&tid)),
+        }
+    }
+
+    /// Returns the directory and name under which this thread found the draft `ino` a moment ago.
+    pub fn asked(&self, tid: u32, ino: Ino) -> Option<(Ino, String)> {
+        let found = self.found.lock();
+        let last = found.get(&tid).filter(|f| f.ino == ino && Clock.now().since(f.at) <= LOOKED_UP)?;
+        Some((last.parent, last.name.clone()))
+    }
+
+    /// A user has renamed `ino`: whoever opens it means it under its new name.
+    pub fn renamed(&self, ino: Ino) {
+        self.found.lock().retain(|_, f| f.ino != ino);
+    }
+
     /// Notes that this thread renames the object `row` onto a taken name. Returns whether it had been noted before.
     ///
     /// The kernel moves the object's dentry onto that name and would believe in it for as long as it was told to. So the
@@ -109,6 +148,7 @@ impl Redirects {
     pub fn expire(&self) -> Vec<Ino> {
         let now = Clock.now();
         self.moving.lock().retain(|_, at| now.since(*at) <= LEFT_OVER);
+        self.found.lock().retain(|_, f| now.since(f.at) <= LOOKED_UP);
         let mut pending = self.pending.lock();
         let old: Vec<_> = pending
             .iter()
@@ -132,6 +172,20 @@ mod tests {
         assert_eq!(r.follow(7, Ino(2), "a.pdf"), Some(Ino(9)), "two look-ups come");
         r.arrived(7, Ino(9));
         assert_eq!(r.follow(7, Ino(2), "a.pdf"), None);
+    }
+
+    #[test]
+    fn asked_is_the_last_name_of_a_draft_until_it_is_renamed() {
+        let r = Redirects::default();
+        r.found(7, Some((Ino(9), Ino(2), "a.pdf")));
+        assert_eq!(r.asked(7, Ino(9)), Some((Ino(2), "a.pdf".to_owned())));
+        assert_eq!(r.asked(8, Ino(9)), None);
+        assert_eq!(r.asked(7, Ino(10)), None);
+        r.renamed(Ino(9));
+        assert_eq!(r.asked(7, Ino(9)), None);
+        r.found(7, Some((Ino(9), Ino(2), "a.pdf")));
+        r.found(7, None);
+        assert_eq!(r.asked(7, Ino(9)), None);
     }
 
     #[test]

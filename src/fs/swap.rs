@@ -117,7 +117,7 @@ fn take_over(old: &Draft, row: i64) -> Option<Known> {
     let stays = Known::new(state.id.clone(), row, state.maker, state.owner, state.made_at);
     let mut known = std::mem::replace(&mut *state, stays);
     state.set_aside = true;
-    known.swapped = true;
+    known.swapped = !known.scratch; // a scratch file is anybody's
     known.beside_ino = None;
     Some(known)
 }

@@ -1,7 +1,7 @@
 //! Deleting drafts that were acknowledged but are not published: as with objects, the name vanishes at once and the content
 //! later, so that a program that unlinks and makes anew loses nobody's content (semantics 3.4, 5.2).
 
-use super::{Caller, Filesystem, FsError, FsResult, process_of};
+use super::{Caller, Filesystem, FsError, FsResult, deleter, process_of};
 use crate::catalog::{DraftState, Entry, PendingDelete};
 use crate::drafts::draft::Draft;
 use crate::layout::DeletePolicy;
@@ -41,7 +41,7 @@ impl Filesystem {
             trash_key: None,
             copied: false,
             hidden_only: false,
-            maker: process_of(caller),
+            maker: deleter(caller),
             asked_at: now,
             due_at: now.plus(self.options.delete_after),
         })?;

@@ -13,6 +13,7 @@ use fuser::{INodeNo, Notifier};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::announce::Announcer;
 use crate::types::{Ino, Notices, Told};
 
 /// The longest that anybody waits for the kernel to be told: it takes microseconds unless something holds the directory.
@@ -28,12 +29,18 @@ struct Change {
 pub struct Invalidator {
     queue: Mutex<Option<mpsc::Sender<Change>>>,
     waiting: Mutex<Option<mpsc::Receiver<Change>>>,
+    /// For those who watch directories.
+    pub(super) announcer: Announcer,
 }
 
 impl Default for Invalidator {
     fn default() -> Self {
         let (queue, waiting) = mpsc::channel();
-        Self { queue: Mutex::new(Some(queue)), waiting: Mutex::new(Some(waiting)) }
+        Self {
+            queue: Mutex::new(Some(queue)),
+            waiting: Mutex::new(Some(waiting)),
+            announcer: Announcer::default(),
+        }
     }
 }
 
@@ -85,5 +92,13 @@ impl Notices for Invalidator {
             // A sender that is gone is a mount that is gone; one that is stuck must not hold the caller.
             let _ = tokio::time::timeout(LONGEST_WAIT, wait).await;
         })
+    }
+
+    fn appeared(&self, path: &str) {
+        self.announcer.add(path);
+    }
+
+    fn announced(&self) -> Told {
+        Box::pin(self.announcer.done())
     }
 }

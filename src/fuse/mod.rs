@@ -1,6 +1,7 @@
 //! The kernel's side: decodes requests, calls the file system, encodes its answers. The only folder that knows fuser.
 
 mod adapter;
+mod announce;
 mod convert;
 mod errno;
 mod invalidate;

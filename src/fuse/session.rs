@@ -102,6 +102,7 @@ pub fn mount(
     let background = session.spawn().map_err(refused)?;
     invalidator.start(background.notifier()).map_err(refused)?;
     let device = device_of(&mountpoint).unwrap_or_default();
+    invalidator.announcer.start(&mountpoint, &device).map_err(refused)?;
     fs.mounted_as(device.clone());
     // Dropped, it would unmount whatever is on that path then, which may be another mount by now. The end of the
     // session is told by the adapter; unmounting is done here, by name and device.
@@ -133,6 +134,7 @@ impl Mounted {
         if lazy {
             self.invalidator.disarm();
         }
+        let _nobody_looks = self.invalidator.announcer.stand_still();
         let flags = if lazy { UnmountFlags::DETACH } else { UnmountFlags::empty() };
         match rustix::mount::unmount(&self.mountpoint, flags) {
             Err(rustix::io::Errno::PERM) => unmount_by_helper(&self.mountpoint, lazy),

@@ -231,6 +231,11 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// As [`delete`](Self::delete), where the store honours the condition.
     async fn delete_for_probe(&self, key: &ObjectKey, version: &ETag) -> StoreResult<()>;
 
+    /// Returns whether requests fail for want of an answer, as far as is known in passing.
+    fn is_silent(&self) -> bool {
+        false
+    }
+
     /// Takes note that a transfer begun at `began` was given up for want of bytes: the store answered, or seemed to, and
     /// then was silent, which only the reader of a body can know.
     fn gave_up(&self, _began: std::time::Instant, _reason: &str) {}

@@ -140,6 +140,10 @@ impl ObjectStore for Watched {
         self.send(self.inner.delete_for_probe(key, version)).await
     }
 
+    fn is_silent(&self) -> bool {
+        !self.outage.reachability().reachable
+    }
+
     fn gave_up(&self, began: Instant, reason: &str) {
         if self.outage.gave_up(began, Instant::now(), reason) {
             self.tell_silence(reason);

@@ -16,6 +16,14 @@ pub trait Notices: Send + Sync + 'static {
     /// As [`Notices::entry_changed`]; the future ends when the kernel has been told. Must not be awaited by a request that
     /// holds the directory's lock in the kernel (create, rename, unlink, …).
     fn entry_changed_told(&self, parent: Ino, name: &str) -> Told;
+
+    /// A file shows up at `path`, from the root of the mount, which nobody has called by that name: who watches its
+    /// directory should hear of it.
+    fn appeared(&self, path: &str);
+
+    /// Ends when that has been told of every file so far, or after a moment. Must not be awaited by a request that holds a
+    /// directory's lock in the kernel.
+    fn announced(&self) -> Told;
 }
 
 /// Ends when the kernel has been told.
@@ -29,6 +37,12 @@ impl Notices for NoNotices {
     fn entry_changed(&self, _: Ino, _: &str) {}
 
     fn entry_changed_told(&self, _: Ino, _: &str) -> Told {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn appeared(&self, _: &str) {}
+
+    fn announced(&self) -> Told {
         Box::pin(std::future::ready(()))
     }
 }

@@ -25,6 +25,7 @@ macro_rules! on_both_stores {
 
 mod catalog;
 mod close;
+mod covers;
 mod damage;
 mod delete;
 mod drafts_command;
@@ -32,14 +33,17 @@ mod expiry;
 mod interrupted;
 mod namespace;
 mod never_overwrite;
+mod put_back;
 mod queue;
 mod reading;
 mod rename;
 mod restart;
 mod same_bytes;
+mod saved_as;
 mod scratch;
 mod staging;
 mod trash;
 mod url;
+mod watched;
 mod weak_store;
 mod writing;

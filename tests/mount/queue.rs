@@ -344,3 +344,20 @@ on_both_stores!(
     s3_6_object_opened_several_times_without_its_name_gets_one_draft,
     s3_6_waiting_draft_survives_a_killed_daemon,
 );
+
+/// 9.6: while nothing can be published, what staging takes is the limit.
+#[test]
+fn s9_6_free_is_what_staging_takes_while_the_store_is_silent() {
+    let config = QUICK.replace("[write]", "[write]\nstaging_budget = \"64MiB\"");
+    let mut mount = Setup::new(Kind::S3).config(&config).start();
+    let mut actor = mount.actor();
+    let free = "(lambda s: s.f_bavail * s.f_frsize)(os.statvfs(p('documents')))";
+    assert_eq!(actor.run(free), 1_u64 << 50);
+    cut(&mount);
+    actor.run("write(p('documents/a.pdf'), content(1, 10 << 20))");
+    let left = actor.run(free).as_u64().unwrap();
+    assert!((50 << 20..=54 << 20).contains(&left), "{left}");
+    restore(&mount);
+    assert_eq!(actor.run(free), 1_u64 << 50);
+    mount.stop();
+}

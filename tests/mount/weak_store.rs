@@ -31,6 +31,21 @@ fn s4_4_weak_store_refuse_is_read_only() {
     mount.stop();
 }
 
+/// 5.3: a store without conditional delete: the look just before is all, and it is said.
+#[test]
+fn s5_3_store_without_conditional_delete_is_told_of() {
+    let mut mount = Setup::new(Kind::S3)
+        .object("documents/a.pdf", b"old")
+        .server(|s| s.faults().ignore_delete_condition.store(true, Ordering::Relaxed))
+        .start();
+    assert!(mount.log().contains("conditional delete"), "said at the start: {}", mount.log());
+    assert!(mount.status()["warnings"].to_string().contains("conditional delete"), "said in the status");
+    mount.actor().run("os.unlink(p('documents/a.pdf'))");
+    mount.put_object("documents/a.pdf", b"another's");
+    mount.stop();
+    mount.expect_objects(&[("documents/a.pdf", b"another's")]);
+}
+
 /// 4.4: `weak_store = "check"`: a taken name is found by looking, and who overwrites us between put and look makes our file
 /// take the next name.
 #[test]

@@ -41,7 +41,11 @@ impl Filesystem {
         match on_flush(facts) {
             CloseAction::Nothing => Ok(()),
             CloseAction::Save => self.save(draft).await,
-            CloseAction::Publish => self.finish(draft, self.options.close_wait).await,
+            CloseAction::Publish => {
+                self.finish(draft, self.options.close_wait).await?;
+                self.notices.announced().await;
+                Ok(())
+            }
             CloseAction::Interrupt(reason) => {
                 self.interrupt(draft, reason).await?;
                 if facts.killed { Ok(()) } else { Err(FsError::Io(reason.to_owned())) }

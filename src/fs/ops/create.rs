@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::open::{Mode, Opened};
-use crate::catalog::{Entry, Kind, Shown};
+use crate::catalog::{CatalogError, Entry, Kind, Shown};
 use crate::drafts::draft::{Draft, Origin};
 use crate::fs::locals::NewLocal;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, Looked, join, process_of};
 use crate::layout::FilePlacement;
-use crate::types::{FileName, Ino, ObjectKey};
+use crate::types::{Clock, FileName, Ino, ObjectKey, ProcessId};
 
 /// A name that is to be made, checked against the layout.
 struct NewFile<'a> {
@@ -43,7 +43,7 @@ impl Filesystem {
             let opened = self.attach(&draft, caller, open_mode); // before anybody can think that nobody wants it
             (draft, opened)
         };
-        if open_mode.truncate && draft.state.lock().size > 0 {
+        if open_mode.truncate {
             self.truncate_local(&draft, 0).await?;
         }
         let entry = self.catalog.entry(draft.ino)?.ok_or(FsError::Stale)?;
@@ -84,7 +84,7 @@ impl Filesystem {
             FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
         };
         // A name that was put back is not "there" for the process that unlinked it a moment ago.
-        let put_back = !scratch && self.put_back_for(caller, &path).await?;
+        let put_back = self.put_back_for(caller, &path).await?;
         Ok(NewFile { caller, parent, dir, name, path, scratch, put_back, flags })
     }
 
@@ -103,6 +103,12 @@ impl Filesystem {
             }
             // What was unlinked and is made again is a new file: nothing of the old one is in it.
             let flags = if put_back { flags | libc::O_TRUNC } else { flags };
+            if scratch && existing.kind == Kind::Object {
+                let empty = flags & (libc::O_TRUNC | libc::O_EXCL) != 0;
+                let cover = self.cover_object(caller, &existing, dir, empty)?;
+                cover.state.lock().changed = empty; // or a close without a write would uncover the object
+                return Ok(cover);
+            }
             return self.draft_for_existing(caller, &existing, dir, flags);
         }
         let new = NewLocal {
@@ -141,25 +147,28 @@ impl Filesystem {
         }
     }
 
-    /// Puts an object back whose delete this very process asked for: making the name again is an overwrite in disguise
+    /// Puts an object back whose delete this very process (or a file server, for anyone) asked for: making the name again is an overwrite in disguise
     /// (semantics 5.2). Returns whether it did.
     pub(in crate::fs) async fn put_back_for(&self, caller: Caller, path: &str) -> FsResult<bool> {
         let Ok(key) = ObjectKey::new(path) else { return Ok(false) };
         let Some(delete) = self.catalog.delete_of(&key)? else { return Ok(false) };
-        if delete.maker != process_of(caller) {
+        if delete.maker != ProcessId::ANYONE && delete.maker != process_of(caller) {
             return Ok(false);
         }
-        let back = self.deletes.put_back(delete.row).await?;
+        let back = match self.deletes.put_back(delete.row).await {
+            Err(CatalogError::NameTaken) => false, // another process has made the name meanwhile
+            other => other?,
+        };
         if back {
             self.catalog.event(
-                crate::types::Clock.now(),
+                Clock.now(),
                 "put-back",
                 path,
                 "deleted and made again by the same process: the object stays, the new file gets a suffix",
             );
             if let Some(entry) = self.catalog.entry_by_row(delete.row)? {
                 if let Some(draft) = self.local(entry.ino)? {
-                    self.enqueue(&draft, crate::types::Clock.now());
+                    self.enqueue(&draft, Clock.now());
                 }
                 self.notices.entry_changed(entry.parent, &entry.name);
             }

@@ -122,8 +122,12 @@ impl Filesystem {
             self.copy_origin(draft).await?;
         }
         self.check_size(draft, size)?;
-        let before = draft.state.lock().size;
-        if before == size {
+        let (before, covers) = {
+            let k = draft.state.lock();
+            (k.size, k.scratch && k.beside.is_some() && !k.changed)
+        };
+        // An object that was to be empty from now on is covered by an empty file.
+        if before == size && !covers {
             return Ok(());
         }
         if size > before {

@@ -25,6 +25,8 @@ impl Filesystem {
         }
         if let Some(entry) = self.catalog.child(parent, name.as_str())? {
             if entry.shown == Shown::Listed {
+                let draft = entry.kind.is_local().then_some((entry.ino, parent, name.as_str()));
+                self.redirects.found(caller.tid, draft);
                 let mut looked = self.looked(&entry)?;
                 if self.redirects.is_moving(caller.tid, entry.row) {
                     looked.name_ttl = Duration::ZERO;

@@ -13,7 +13,7 @@ use crate::fs::locals::NewLocal;
 use crate::fs::redirect::Second;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, Want, join, process_of};
 use crate::layout::FilePlacement;
-use crate::types::{Clock, ETag, Ino, ObjectKey};
+use crate::types::{Clock, ETag, FileName, Ino, ObjectKey};
 
 /// An open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,22 @@ impl Filesystem {
     /// no path to walk.
     pub async fn open(&self, caller: Caller, ino: Ino, flags: i32) -> FsResult<Opened> {
         let mode = Mode::from_flags(flags);
-        let entry = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
+        let mut entry = self.catalog.entry(ino)?;
+        if mode.write {
+            let asked = self.redirects.asked(caller.tid, ino);
+            if let Some(draft) = self.local(ino)?
+                && draft.state.lock().publishing
+            {
+                drop(draft.busy.lock().await); // what is on its way ends first, and may end under another name
+                entry = self.catalog.entry(ino)?;
+            }
+            if let Some((parent, name)) = asked
+                && !entry.as_ref().is_some_and(|e| e.parent == parent && e.name == name)
+            {
+                return self.redirect_by_name(caller, parent, &name, mode).await;
+            }
+        }
+        let entry = entry.ok_or(FsError::Stale)?;
         if entry.kind == Kind::Dir {
             return Err(FsError::IsDirectory);
         }
@@ -104,16 +119,11 @@ impl Filesystem {
                 return Err(FsError::Stale);
             }
         }
-        if mode.write {
-            if draft.state.lock().publishing {
-                drop(draft.busy.lock().await); // what is on its way ends first
-            }
-            if draft.state.lock().published {
-                return self.redirect_to_draft(caller, entry, mode).await;
-            }
-            if mode.truncate && self.belongs_to_another(&draft, caller) {
-                return self.redirect_beside_draft(caller, entry);
-            }
+        if mode.write && draft.state.lock().published {
+            return self.redirect_to_draft(caller, entry, mode).await;
+        }
+        if mode.truncate && self.belongs_to_another(&draft, caller) {
+            return self.redirect_beside_draft(caller, entry);
         }
         let opened = self.attach(&draft, caller, mode);
         // Only now: until there is a handle, the redirect is what keeps the draft.
@@ -158,26 +168,99 @@ impl Filesystem {
 
     /// Makes (or finds) the caller's draft beside an object, and sends its thread there.
     async fn redirect_to_draft(&self, caller: Caller, entry: &Entry, mode: Mode) -> FsResult<Opened> {
-        if entry.shown != Shown::Listed {
-            return Err(FsError::Stale);
-        }
-        let (_, dir) = self.dir(entry.parent)?;
-        let path = join(&dir, &entry.name);
         if let Second::NotFollowed(draft) =
             self.redirects.take_unfollowed(caller.tid, entry.parent, &entry.name)
         {
             return self.swap_node(caller, entry, draft, mode).await;
         }
+        if entry.shown != Shown::Listed {
+            return Err(FsError::Stale);
+        }
+        let (_, dir) = self.dir(entry.parent)?;
+        let path = join(&dir, &entry.name);
         match self.layout.place_file(&path) {
             FilePlacement::Document { .. } => {}
-            // An object of another client whose name is scratch here is shown, read-only.
-            FilePlacement::Scratch { .. } => return Err(FsError::NotAllowed),
+            FilePlacement::Scratch { .. } => return self.redirect_to_cover(caller, entry, &dir, mode),
             FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
         }
         let _names = self.namespace.lock();
         let draft = self.beside_object(caller, entry, &dir, mode.truncate)?;
         self.redirects.add(caller.tid, entry.parent, &entry.name, draft.ino);
         Err(FsError::Stale)
+    }
+
+    /// Covers an object whose name is scratch with a local file, and sends the caller's thread there (semantics 6.4).
+    fn redirect_to_cover(&self, caller: Caller, entry: &Entry, dir: &str, mode: Mode) -> FsResult<Opened> {
+        let _names = self.namespace.lock();
+        if self.catalog.child(entry.parent, &entry.name)?.is_some_and(|now| now.row == entry.row) {
+            let cover = self.cover_object(caller, entry, dir, mode.truncate)?;
+            self.redirects.add(caller.tid, entry.parent, &entry.name, cover.ino);
+        }
+        Err(FsError::Stale)
+    }
+
+    /// Makes a scratch file that takes the name of the object `entry`, with its content or empty. Called with `namespace`
+    /// locked.
+    pub(in crate::fs) fn cover_object(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        dir: &str,
+        empty: bool,
+    ) -> FsResult<Arc<Draft>> {
+        let path = join(dir, &entry.name);
+        let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
+        let etag = entry.etag.clone().ok_or(FsError::Stale)?;
+        let origin = if empty || entry.size == 0 {
+            Origin::Own
+        } else {
+            Origin::Object { key: key.clone(), etag: etag.clone(), size: entry.size }
+        };
+        let new = NewLocal {
+            caller,
+            parent: entry.parent,
+            dir,
+            name: entry.name.clone(),
+            wanted: path,
+            scratch: true,
+            beside: Some((key, etag)),
+            origin,
+        };
+        let (_, cover) = self.make_local(new)?;
+        self.notices.entry_changed(entry.parent, &entry.name);
+        Ok(cover)
+    }
+
+    /// Sends a writer who found a draft under `name`, which that draft has lost since, to a draft of what holds the name
+    /// now. Walking the path again would only find that, and the kernel walks it once more, not twice.
+    async fn redirect_by_name(
+        &self,
+        caller: Caller,
+        parent: Ino,
+        name: &str,
+        mode: Mode,
+    ) -> FsResult<Opened> {
+        if let Second::NotFollowed(draft) = self.redirects.take_unfollowed(caller.tid, parent, name) {
+            self.drop_unused(draft);
+            return Err(FsError::InUse); // it came without a path, and by an inode that is another's
+        }
+        let (dir, path) = self.dir(parent)?;
+        let holder = match self.listed_child(&dir, &path, &FileName::from_bytes(name.as_bytes())?).await {
+            Ok(holder) if holder.kind != Kind::Dir => holder,
+            Ok(_) | Err(FsError::NotFound) => return Err(FsError::Stale), // the walk finds no file, and goes on from there
+            Err(e) => return Err(e),
+        };
+        check_access(caller, &self.attr_of(&holder)?, mode.want())?;
+        match self.local(holder.ino)? {
+            None => self.redirect_to_draft(caller, &holder, mode).await,
+            Some(draft) if mode.truncate && self.belongs_to_another(&draft, caller) => {
+                self.redirect_beside_draft(caller, &holder)
+            }
+            Some(draft) => {
+                self.redirects.add(caller.tid, parent, name, draft.ino);
+                Err(FsError::Stale)
+            }
+        }
     }
 
     /// Returns the caller's draft beside the object `entry`: the one its process has, or a new one.

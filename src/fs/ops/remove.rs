@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::{Entry, Kind, PendingDelete};
-use crate::fs::{Caller, Filesystem, FsError, FsResult, join, process_of};
+use crate::fs::{Caller, Filesystem, FsError, FsResult, deleter, join};
 use crate::layout::{DeletePolicy, DirKind, DirPlacement};
 use crate::types::{Clock, Ino, ObjectKey};
 
@@ -39,14 +39,11 @@ impl Filesystem {
     }
 
     fn unlink_object(&self, caller: Caller, dir: &Entry, path: &str, entry: &Entry) -> FsResult<()> {
-        let trash = match self.delete_policy(path) {
-            DeletePolicy::Allow => false,
-            DeletePolicy::Trash if self.capabilities.service_prefix => true,
-            DeletePolicy::Trash | DeletePolicy::Refuse => {
-                self.catalog.event(Clock.now(), "refused", path, "objects of this domain are not deleted");
-                return Err(FsError::NotAllowed);
-            }
-        };
+        if !self.may_delete(path) {
+            self.catalog.event(Clock.now(), "refused", path, "objects of this domain are not deleted");
+            return Err(FsError::NotAllowed);
+        }
+        let trash = self.delete_policy(path) == DeletePolicy::Trash;
         let key = ObjectKey::new(path).map_err(|_| FsError::NameTooLong)?;
         let now = Clock.now();
         let trash_key = trash.then(|| self.trash_key(&key)).transpose()?;
@@ -59,7 +56,7 @@ impl Filesystem {
             trash_key,
             copied: false,
             hidden_only: false,
-            maker: process_of(caller),
+            maker: deleter(caller),
             asked_at: now,
             due_at: now.plus(self.options.delete_after),
         })?;
@@ -75,6 +72,15 @@ impl Filesystem {
         let owner = self.layout.owner(path).filter(|o| o.fields.is_some());
         let domain = owner.and_then(|o| self.layout.domains().get(o.domain));
         domain.filter(|d| d.spec().writable).map_or(DeletePolicy::Refuse, |d| d.spec().delete)
+    }
+
+    /// Returns whether the object `path` may be deleted; where it can get no copy in the trash first, it may not.
+    pub(in crate::fs) fn may_delete(&self, path: &str) -> bool {
+        match self.delete_policy(path) {
+            DeletePolicy::Allow => true,
+            DeletePolicy::Trash => self.capabilities.service_prefix,
+            DeletePolicy::Refuse => false,
+        }
     }
 
     /// `<service_prefix>trash/<time>-<random>/<key>`: a place that no other delete will use.

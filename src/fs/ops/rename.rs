@@ -1,6 +1,7 @@
 //! Moving names: rename and link. A draft or scratch file that gets a final name enters the bucket here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::{Entry, Kind, NewPlace, Shown};
 use crate::drafts::draft::{Draft, Origin};
@@ -16,6 +17,16 @@ struct Target {
     wanted: String,
     scratch: bool,
     beside: Option<(ObjectKey, ETag)>,
+}
+
+/// What a directory holds that a rename of it would leave behind.
+enum Held {
+    /// Nothing.
+    Nothing,
+    /// Objects that may be deleted once they are copied, or drafts.
+    Removable,
+    /// Objects that stay whatever happens.
+    Kept,
 }
 
 impl Filesystem {
@@ -90,6 +101,7 @@ impl Filesystem {
             return Err(FsError::CrossDevice);
         }
         self.copy_origin(&draft).await?;
+        let beside = draft.state.lock().beside.clone();
         let path = join(to_path, new_name.as_str());
         let scratch = match self.layout.place_file(&path) {
             FilePlacement::Document { .. } => false,
@@ -97,7 +109,7 @@ impl Filesystem {
             FilePlacement::Refused(refusal) => return Err(self.refused(&path, &refusal)),
         };
         let target = match target {
-            None if !scratch && self.put_back_for(caller, &path).await? => {
+            None if self.put_back_for(caller, &path).await? => {
                 self.catalog.child(to_dir.ino, new_name.as_str())?
             }
             other => other,
@@ -105,7 +117,7 @@ impl Filesystem {
         let moved = {
             let _names = self.namespace.lock();
             let to = self.make_room(caller, target, to_dir, new_name, path, scratch)?;
-            self.move_local(&draft, source, to_dir, &to)?;
+            self.move_local(caller, &draft, source, to_dir, &to)?;
             to
         };
         let publish_now = {
@@ -117,7 +129,7 @@ impl Filesystem {
         }
         let result = self.finish(&draft, self.options.rename_wait).await;
         if result.is_err() {
-            self.move_back(&draft, source);
+            self.move_back(&draft, source, beside);
         }
         result
     }
@@ -143,17 +155,29 @@ impl Filesystem {
         };
         match target.kind {
             Kind::Dir => Err(FsError::IsDirectory),
-            Kind::Object if scratch => Err(FsError::NotAllowed),
+            // An object whose name is scratch is covered (semantics 6.4).
+            Kind::Object if scratch => {
+                let key = ObjectKey::new(wanted.clone()).map_err(|_| FsError::NameTooLong)?;
+                Ok(plain(Some((key, target.etag.clone().ok_or(FsError::Stale)?))))
+            }
             Kind::Object => suffixed(target.etag.clone().ok_or(FsError::Stale)?),
             Kind::Draft | Kind::Scratch => {
                 let held = self.local(target.ino)?.ok_or(FsError::Stale)?;
                 if !scratch && self.counts_as_object(caller, &held) {
                     return suffixed(ETag::new(""));
                 }
+                let covered = if scratch { self.covered_by(&target)? } else { None };
                 self.unlink_local(&held)?;
-                Ok(plain(None))
+                Ok(plain(covered))
             }
         }
+    }
+
+    /// Returns the object that the scratch file `entry` covers (semantics 6.4).
+    pub(super) fn covered_by(&self, entry: &Entry) -> FsResult<Option<(ObjectKey, ETag)>> {
+        let Some(file) = self.local(entry.ino)? else { return Ok(None) };
+        let known = file.state.lock();
+        Ok(known.beside.clone().filter(|_| known.scratch))
     }
 
     /// Returns whether a draft is somebody's saved or growing content, which a rename must not replace (3.4).
@@ -166,7 +190,14 @@ impl Filesystem {
         !k.scratch && (k.saved || k.size > 0) && (k.maker != me || k.saved)
     }
 
-    fn move_local(&self, draft: &Draft, source: &Entry, to_dir: &Entry, to: &Target) -> FsResult<()> {
+    fn move_local(
+        &self,
+        caller: Caller,
+        draft: &Draft,
+        source: &Entry,
+        to_dir: &Entry,
+        to: &Target,
+    ) -> FsResult<()> {
         let kind = if to.scratch { Kind::Scratch } else { Kind::Draft };
         let id = draft.state.lock().id.clone();
         let place = NewPlace {
@@ -177,12 +208,14 @@ impl Filesystem {
             base: to.beside.clone(),
         };
         self.catalog.rename_draft(&id, place, Clock.now())?;
+        self.redirects.renamed(draft.ino);
         {
             let mut k = draft.state.lock();
+            k.asked_by = caller.uid;
             k.scratch = to.scratch;
             k.beside.clone_from(&to.beside);
             // What was scratch becomes content that has still to be published.
-            k.changed = k.changed || k.size > 0;
+            k.changed = k.changed || k.size > 0 || (to.scratch && to.beside.is_some());
             k.unsaved = k.unsaved || k.size > 0;
             k.wrote = k.wrote || k.size > 0;
         }
@@ -193,7 +226,7 @@ impl Filesystem {
     }
 
     /// A rename whose publish failed has not happened: the file has its old name again.
-    fn move_back(&self, draft: &Draft, source: &Entry) {
+    fn move_back(&self, draft: &Draft, source: &Entry, beside: Option<(ObjectKey, ETag)>) {
         let id = draft.state.lock().id.clone();
         let wanted = self.dir(source.parent).map(|(_, dir)| join(&dir, &source.name)).unwrap_or_default();
         let place = NewPlace {
@@ -201,7 +234,7 @@ impl Filesystem {
             name: source.name.clone(),
             kind: source.kind,
             wanted: wanted.clone(),
-            base: None,
+            base: beside.clone(),
         };
         let back = self
             .catalog
@@ -211,6 +244,7 @@ impl Filesystem {
             Ok(()) => {
                 let mut k = draft.state.lock();
                 k.scratch = source.kind == Kind::Scratch;
+                k.beside = beside;
                 k.set_aside = false;
                 k.listed = true;
             }
@@ -239,10 +273,16 @@ impl Filesystem {
         if let Err(refusal) = self.layout.may_mkdir(&path) {
             return Err(self.refused(&path, &refusal));
         }
-        self.ensure_listed(source).await?;
+        self.list_below(source).await?;
         let _names = self.namespace.lock();
-        if self.holds_objects_or_drafts(source)? {
-            return Err(FsError::CrossDevice);
+        match self.held_below(source)? {
+            Held::Nothing => {}
+            Held::Removable => return Err(FsError::CrossDevice),
+            Held::Kept => {
+                let why = "objects in it are not deleted, so it cannot be moved";
+                self.catalog.event(Clock.now(), "refused", &old, why);
+                return Err(FsError::NotAllowed);
+            }
         }
         if let Some(target) = target {
             if target.kind != Kind::Dir {
@@ -260,25 +300,56 @@ impl Filesystem {
         Ok(())
     }
 
-    /// Returns whether anything below a directory has a key of its own: objects, and drafts that will have one.
-    fn holds_objects_or_drafts(&self, dir: &Entry) -> FsResult<bool> {
-        let mut queue = vec![dir.ino];
-        while let Some(ino) = queue.pop() {
-            let mut after = 0;
-            loop {
-                let children = self.catalog.children(ino, after, 256)?;
-                let Some(last) = children.last() else { break };
-                after = last.row;
-                for child in &children {
-                    match child.kind {
-                        Kind::Object | Kind::Draft => return Ok(true),
-                        Kind::Dir => queue.push(child.ino),
-                        Kind::Scratch => {}
-                    }
+    /// Lists a directory and every one below it until an object shows up: a directory that only the store knows of holds
+    /// some, somewhere.
+    async fn list_below(&self, dir: &Entry) -> FsResult<()> {
+        let mut queue = vec![dir.clone()];
+        while let Some(dir) = queue.pop() {
+            self.ensure_listed(&dir).await?;
+            for child in self.all_children(dir.ino)? {
+                match child.kind {
+                    Kind::Object => return Ok(()),
+                    Kind::Dir => queue.push(child),
+                    Kind::Draft | Kind::Scratch => {}
                 }
             }
         }
-        Ok(false)
+        Ok(())
+    }
+
+    /// Returns what has a key of its own below a directory: objects, covered ones too, and drafts that will have one.
+    fn held_below(&self, dir: &Entry) -> FsResult<Held> {
+        let mut queue = vec![dir.clone()];
+        let mut held = Held::Nothing;
+        while let Some(dir) = queue.pop() {
+            let path = dir.path.clone().unwrap_or_default();
+            for child in self.all_children(dir.ino)? {
+                let object = match child.kind {
+                    Kind::Object => true,
+                    Kind::Scratch => self.catalog.draft_of(child.row)?.is_some_and(|d| d.base.is_some()),
+                    Kind::Draft | Kind::Dir => false,
+                };
+                if object && !self.may_delete(&join(&path, &child.name)) {
+                    return Ok(Held::Kept);
+                }
+                if object || child.kind == Kind::Draft {
+                    held = Held::Removable;
+                } else if child.kind == Kind::Dir {
+                    queue.push(child);
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    fn all_children(&self, dir: Ino) -> FsResult<Vec<Entry>> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let mut some = self.catalog.children(dir, after, 256)?;
+            let Some(last) = some.last() else { return Ok(all) };
+            after = last.row;
+            all.append(&mut some);
+        }
     }
 
     /// Gives a scratch file a final name besides its own: its content is copied and published (semantics 3.10, 6.2).
@@ -305,17 +376,21 @@ impl Filesystem {
         if self.listed_child(&to_dir, &to_path, &new_name).await.is_ok() {
             return Err(FsError::Exists);
         }
+        let beside = self.put_back_beside(caller, to_dir.ino, &new_name, &path).await?;
         let new = NewLocal {
             caller,
             parent: to_dir.ino,
             dir: &to_path,
             name: new_name.as_str().to_owned(),
-            wanted: path.clone(),
+            wanted: path,
             scratch: false,
-            beside: None,
+            beside,
             origin: Origin::Own,
         };
-        let (entry, draft) = self.make_local(new)?;
+        let (entry, draft) = match &new.beside {
+            None => self.make_local(new)?,
+            Some(_) => self.make_beside(new)?,
+        };
         let size = match self.fill(&draft, scratch.file.try_clone()?).await {
             Ok(size) => size,
             Err(e) => {
@@ -326,6 +401,27 @@ impl Filesystem {
         if size > 0 {
             self.finish(&draft, self.options.rename_wait).await?;
         }
-        self.getattr(entry.ino)
+        let mut looked = self.getattr(entry.ino)?;
+        // The kernel takes the answer for the new name, which another file holds where this one got a suffix.
+        if self.catalog.entry(entry.ino)?.is_none_or(|now| now.name != new_name.as_str()) {
+            looked.name_ttl = Duration::ZERO;
+        }
+        Ok(looked)
+    }
+
+    /// Puts back what held `path` if the caller took it away a moment ago, and returns it (semantics 5.2).
+    async fn put_back_beside(
+        &self,
+        caller: Caller,
+        dir: Ino,
+        name: &FileName,
+        path: &str,
+    ) -> FsResult<Option<(ObjectKey, ETag)>> {
+        if !self.put_back_for(caller, path).await? {
+            return Ok(None);
+        }
+        let key = ObjectKey::new(path).map_err(|_| FsError::NameTooLong)?;
+        let back = self.catalog.child(dir, name.as_str())?;
+        Ok(back.map(|entry| (key, entry.etag.unwrap_or_else(|| ETag::new("")))))
     }
 }

@@ -8,7 +8,7 @@ use crate::drafts::draft::Origin;
 use crate::drafts::facts::{content_type, facts};
 use crate::drafts::seal::free_alternative;
 use crate::fs::locals::NewLocal;
-use crate::fs::{Caller, Filesystem, FsError, FsResult, join, process_of};
+use crate::fs::{Caller, Filesystem, FsError, FsResult, deleter, join, process_of};
 use crate::layout::{DeletePolicy, FilePlacement};
 use crate::store::{StoreError, retry};
 use crate::types::{Clock, FileName, ObjectKey};
@@ -70,7 +70,13 @@ impl Filesystem {
         }
         let (name, facts) = self.copy_under_free_name(source, &from, to_dir, to_path, name, &wanted).await?;
         self.notices.entry_changed(to_dir.ino, new_name.as_str());
-        self.finish_rename(caller, source, &from, to_dir, name, facts)
+        let saved = ObjectKey::new(join(to_path, &name)).map_err(|_| FsError::NameTooLong)?;
+        self.finish_rename(caller, source, &from, to_dir, name, facts)?;
+        self.saved_as.note(caller.uid, &wanted, &saved);
+        if saved.as_str() != wanted {
+            self.announce(saved.as_str());
+        }
+        Ok(())
     }
 
     async fn copy_under_free_name(
@@ -158,21 +164,29 @@ impl Filesystem {
         to_path: &str,
         new_name: &FileName,
     ) -> FsResult<()> {
-        if let Some(target) = target {
-            if !target.kind.is_local() {
-                return Err(FsError::NotAllowed);
+        let wanted = join(to_path, new_name.as_str());
+        let beside = match target {
+            None => None,
+            Some(target) if target.kind.is_local() => {
+                let covered = self.covered_by(&target)?;
+                self.unlink_entry(&target)?;
+                covered
             }
-            self.unlink_entry(&target)?;
-        }
+            // An object whose name is scratch is covered (semantics 6.4).
+            Some(target) => {
+                let key = ObjectKey::new(wanted.clone()).map_err(|_| FsError::NameTooLong)?;
+                Some((key, target.etag.ok_or(FsError::Stale)?))
+            }
+        };
         let etag = source.etag.clone().ok_or(FsError::Stale)?;
         let (_, draft) = self.make_local(NewLocal {
             caller,
             parent: to_dir.ino,
             dir: to_path,
             name: new_name.as_str().to_owned(),
-            wanted: join(to_path, new_name.as_str()),
+            wanted,
             scratch: true,
-            beside: None,
+            beside,
             origin: Origin::Object { key: from.clone(), etag: etag.clone(), size: source.size },
         })?;
         if let Err(e) = self.copy_origin(&draft).await {
@@ -189,7 +203,7 @@ impl Filesystem {
             trash_key: None,
             copied: false,
             hidden_only: true,
-            maker: process_of(caller),
+            maker: deleter(caller),
             asked_at: now,
             due_at: now.plus(self.options.delete_after),
         })?;

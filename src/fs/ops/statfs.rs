@@ -15,10 +15,11 @@ pub struct StatFs {
 const PLENTY: u64 = 1 << 50;
 
 impl Filesystem {
-    /// Returns plenty while staging takes anything at all, else nothing (semantics 9.6): what is published makes room, so
-    /// that what staging takes now is no limit to what can be copied in.
+    /// Returns plenty while staging takes anything: what is published makes room, so that what staging takes now is no
+    /// limit to what can be copied in. While the store does not answer nothing is published, and it is one (semantics 9.6).
     pub fn statfs(&self) -> StatFs {
-        let free = if self.staging.takes() > 0 { PLENTY } else { 0 };
+        let takes = self.staging.takes();
+        let free = if takes > 0 && !self.store.is_silent() { PLENTY } else { takes.min(PLENTY) };
         StatFs { total: PLENTY, free }
     }
 }

@@ -10,7 +10,7 @@ use crate::types::Ino;
 const PREFIX: &str = "user.cairn.";
 
 /// The names that can be read.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "key",
     "etag",
     "sha256",
@@ -22,6 +22,7 @@ const NAMES: [&str; 11] = [
     "state",
     "supersedes",
     "url",
+    "saved_as",
 ];
 
 /// How long a signed URL is good for (semantics 9.1).
@@ -43,6 +44,11 @@ impl Filesystem {
         }
         if name == "url" {
             return self.signed_url(caller, &entry).await.map(String::into_bytes);
+        }
+        if name == "saved_as" {
+            let path = self.path_of(entry.parent, &entry.name);
+            let key = self.saved_as.key(caller.uid, &path);
+            return key.map(|k| k.to_string().into_bytes()).ok_or(FsError::NoAttribute);
         }
         let detail = self.catalog.object_detail(entry.row)?.unwrap_or_default();
         self.attribute(&entry, detail, name)?.map(String::into_bytes).ok_or(FsError::NoAttribute)

@@ -64,6 +64,15 @@ in_use() {
 }
 one "smbclient put onto an object that is open: file in use" in_use existing
 
+again() {
+    seed report.pdf
+    # two connections, so two processes of smbd: what one deletes and the other makes is an overwrite all the same
+    smb "del report.pdf"
+    smb "put $SOURCE report.pdf"
+    expect "report.pdf=$OLD" "report_*.pdf=$NEW"
+}
+one "smbclient del, and put by another connection" again
+
 delete() {
     seed a.pdf
     smb "del a.pdf; mkdir folder; rmdir folder"

@@ -29,7 +29,7 @@ pub async fn read(body: Option<StreamingBlob>) -> S3Result<Bytes> {
             if text.contains("SignatureMismatch") {
                 return bad_digest();
             }
-            s3_error!(IncompleteBody, "The request body terminated unexpectedly")
+            s3_error!(IncompleteBody, "The request body is not what was announced: {text}")
         })?;
         data.extend_from_slice(&chunk);
     }
