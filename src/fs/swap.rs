@@ -52,10 +52,11 @@ impl Filesystem {
         let Some(old) = self.local(draft)? else { return Ok(None) };
         let (row, used) = {
             let known = old.state.lock();
-            if in_use(&known) {
+            let used = known.changed || known.swapped;
+            if in_use(&known) || (used && known.scratch) {
                 return Ok(None);
             }
-            (known.row, known.changed || known.swapped)
+            (known.row, used)
         };
         // A draft that was used before (3.6) has left pages under its number, which must not become the object's.
         let spare = if used { Some(self.spare_beside(caller, entry)?) } else { None };
