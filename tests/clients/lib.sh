@@ -104,7 +104,7 @@ case_of() {
     fi
     [ "$outcome" != fail ] || failures=$((failures + 1))
     # what a person was told where something was refused
-    [ "$outcome" != pass ] || message=$(tr '\n\t' '; ' <"$SCRATCH/heard")
+    [ "$outcome" != pass ] || message=$(tr '\n\t\r' '; ' <"$SCRATCH/heard")
     [ -z "$RESULTS" ] || [ "$outcome" != pass ] || cat "$SCRATCH/objects" >>"$RESULTS/objects.tsv"
     record "$outcome" "$title" "$variant" "${message:-}"
     rm -rf "$WORK"
@@ -189,7 +189,7 @@ hears() {
 }
 
 # heard TEXT: what a person is told, with plain names in place of paths
-heard() { sed "s|$HERE/||g; s|[\\\\]${HERE##*/}[\\\\]||g; s|$WORK/||g; s|$HERE|folder|g" <<<"$1" >>"$SCRATCH/heard"; }
+heard() { sed "s|$HERE/||g; s|[\\\\]${HERE##*/}[\\\\]||g; s|$WORK/||g; s|$HERE|folder|g; s|$DIRECTORY/||g" <<<"$1" >>"$SCRATCH/heard"; }
 
 # seed NAME [FILE]: makes an object with the bytes of FILE (OLD)
 seed() {

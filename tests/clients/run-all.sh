@@ -22,7 +22,7 @@ for driver in "${drivers[@]}"; do
     # a driver that fails has said which case did; one that ended otherwise has not
     if [ "$code" -gt 1 ] || { [ "$code" -eq 1 ] && ! grep -q "^fail	$driver	" "$results/results.tsv"; }; then
         [ "$code" -ne 124 ] || code="$code: it took too long"
-        printf 'fail\t%s\teverything\t\tended with %s: %s\n' "$driver" "$code" "$(tail -n 3 "$results/errors" | tr '\n\t' '; ')" |
+        printf 'fail\t%s\teverything\t\tended with %s: %s\t%s\n' "$driver" "$code" "$(tail -n 3 "$results/errors" | tr '\n\t' '; ')" "$driver" |
             tee -a "$results/results.tsv"
     fi
 done
