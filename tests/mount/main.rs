@@ -36,6 +36,7 @@ mod never_overwrite;
 mod put_back;
 mod queue;
 mod reading;
+mod removed_dirs;
 mod rename;
 mod restart;
 mod same_bytes;
