@@ -13,7 +13,7 @@ mod read_support;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use bytes::Bytes;
-use cairnfs::cache::{CHUNK, Cache, CacheError, CacheOptions, Version};
+use cairnfs::cache::{CHUNK, Cache, CacheError, CacheOptions, Scrubbed, Version};
 use cairnfs::read::{OpenObject, ReadOptions};
 use read_support::{Lab, content, eventually, sha256};
 
@@ -212,7 +212,7 @@ async fn clear_deletes_what_is_not_open() {
     let bytes = content(1, MIB);
     let open = lab.reader.open(warm(&lab, "open", &bytes).await, None);
     warm(&lab, "closed", &content(2, MIB)).await;
-    assert_eq!(lab.cache.clear(), 1);
+    assert_eq!(lab.cache.clear().0, 1);
     assert_eq!(lab.cache.stats().files, 1);
     let asked = lab.store.request_count();
     check(&open, &bytes).await;
@@ -326,4 +326,67 @@ async fn second_process_is_refused_until_the_first_has_shut_down() {
     drop(object);
     assert_eq!(next.stats().files, 0);
     assert!(lab.cache_files().0.is_empty());
+}
+
+/// Waits until transfers and threads have let go of what was read: no more than `open` bytes are in use.
+async fn idle(lab: &Lab, open: u64) {
+    eventually("it is idle", || lab.cache.stats().disk_pinned <= open).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scrub_drops_what_has_rotted_and_only_that_is_fetched_again() {
+    let lab = Lab::new();
+    let bytes = content(21, 3 * MIB);
+    let version = warm(&lab, "a", &bytes).await;
+    warm(&lab, "b", &content(22, MIB)).await;
+    let (data, _) = lab.cache_files();
+    let data = data.iter().find(|p| p.metadata().unwrap().len() == bytes.len() as u64).unwrap();
+    let file = std::fs::File::options().write(true).open(data).unwrap();
+    file.write_all_at(b"rot", 2 * MIB as u64 + 7).unwrap();
+    idle(&lab, 0).await;
+    let done = lab.cache.scrub();
+    assert_eq!((done.files, done.damaged), (2, 1));
+    // what is in memory is right, and must not answer here
+    let lab = lab.restart(true).await;
+    let before = lab.store.sent_bytes();
+    let object = lab.reader.open(version, Some(sha256(&bytes)));
+    assert!(object.complete_cache_file().is_none());
+    check(&object, &bytes).await;
+    assert_eq!(lab.store.sent_bytes() - before, CHUNK);
+    drop(object);
+    idle(&lab, 0).await;
+    assert_eq!(lab.cache.scrub(), Scrubbed { files: 2, damaged: 0 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scrub_after_a_crash_verifies_for_the_first_reader() {
+    let lab = Lab::new();
+    let bytes = content(23, 3 * MIB);
+    let version = warm(&lab, "a", &bytes).await;
+    let lab = lab.restart(false).await;
+    idle(&lab, 0).await;
+    assert_eq!(lab.cache.scrub(), Scrubbed { files: 1, damaged: 0 });
+    let object = lab.reader.open(version.clone(), None);
+    assert!(object.complete_cache_file().is_some());
+    drop(object);
+    // without it, the first use only asks for a verification
+    let lab = lab.restart(false).await;
+    assert!(lab.reader.open(version, None).complete_cache_file().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scrub_passes_over_what_is_open_and_is_no_use_in_the_order_of_eviction() {
+    let lab = Lab::with(|o| o.disk_budget = 5 * MIB as u64, ReadOptions::default());
+    let first = warm(&lab, "first", &content(24, 2 * MIB)).await;
+    let second = warm(&lab, "second", &content(25, 2 * MIB)).await;
+    let open = lab.reader.open(first.clone(), None);
+    idle(&lab, 2 * MIB as u64 + 100_000).await;
+    assert_eq!(lab.cache.scrub().files, 1);
+    drop(open);
+    idle(&lab, 0).await;
+    // now the second is the one that was used least recently, whatever the scrub looks at last
+    assert_eq!(lab.cache.scrub().files, 2);
+    warm(&lab, "third", &content(26, 2 * MIB)).await;
+    assert_eq!(lab.reader.open(second, None).cached_bytes(), 0);
+    assert!(lab.reader.open(first, None).cached_bytes() > 0);
 }

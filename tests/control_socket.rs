@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cairnfs::control::client::{Client, ClientError};
 use cairnfs::control::place::{MountEntry, socket_name};
-use cairnfs::control::protocol::{Dealt, Request};
+use cairnfs::control::protocol::{CacheReport, ClearReport, Dealt, Request, WarmReport};
 use cairnfs::control::{
     ControlFailure, ControlHandler, ControlServer, DraftReport, DrainReport, ProgressSink, StatusReport,
 };
@@ -50,6 +50,19 @@ impl ControlHandler for FakeMount {
 
     async fn discard_draft(&self, _: &str) -> Result<(), ControlFailure> {
         Ok(())
+    }
+
+    async fn cache(&self) -> CacheReport {
+        CacheReport { files: 3, ..CacheReport::default() }
+    }
+
+    async fn clear_cache(&self) -> Result<ClearReport, ControlFailure> {
+        Ok(ClearReport { files: 2, bytes: 100, open_bytes: 10 })
+    }
+
+    async fn warm_cache(&self, path: &str, progress: ProgressSink) -> Result<WarmReport, ControlFailure> {
+        progress.report_bytes(5, 10, path);
+        Ok(WarmReport { files: 1, bytes: 10, fetched_bytes: 10, ..WarmReport::default() })
     }
 
     async fn draft_content(&self, id: &str) -> Result<std::fs::File, ControlFailure> {
@@ -164,6 +177,24 @@ async fn content_of_a_draft_comes_byte_for_byte() {
     let error = connect(&fixture).unwrap();
     let error = tokio::task::spawn_blocking(move || error.draft_content("/nowhere").map(drop)).await.unwrap();
     assert!(matches!(error, Err(ClientError::Failed(_))), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warm_tells_how_many_bytes_are_done_and_what_came_of_it() {
+    let fixture = start(Ok(DrainReport::default()));
+    let client = connect(&fixture).unwrap();
+    let warmed = tokio::task::spawn_blocking(move || {
+        let mut seen = Vec::new();
+        let report = client.warm_cache("documents", |p| seen.push((p.bytes_done, p.bytes, p.doing.clone())));
+        (report.unwrap(), seen)
+    });
+    let (report, seen) = warmed.await.unwrap();
+    assert_eq!((report.files, report.fetched_bytes), (1, 10));
+    // a request that ends at once may tell nothing of its way
+    assert!(
+        seen.iter().all(|s| *s == (5, 10, "documents".to_owned()) || *s == (0, 0, String::new())),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

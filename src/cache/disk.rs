@@ -7,7 +7,9 @@
 //! The index lock covers the quick part of a deletion (taking the files out of their place), so that nobody can put
 //! the same version back in between; the slow part happens after it is released.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,7 +20,7 @@ use super::error::CacheError;
 use super::front::Extent;
 use super::host_file::{HostFile, HostPaths};
 use super::index::{Grow, Index};
-use super::map::{HEADER_BYTES, Seal};
+use super::map::{self, HEADER_BYTES, Seal};
 use super::stats::Counters;
 use super::version::{FileId, Version};
 use crate::types::Sha256Hex;
@@ -107,6 +109,35 @@ impl Disk {
         Ok(None)
     }
 
+    /// Opens what is on disk under `id` without using it: it is neither pinned nor marked as used. `None` where it is not
+    /// what it should be.
+    pub(super) fn open_unused(&self, id: FileId) -> io::Result<Option<(Version, HostFile)>> {
+        let paths = self.dir.paths(id);
+        let mut header = vec![0; HEADER_BYTES];
+        match File::open(&paths.map)?.read_exact_at(&mut header, 0) {
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
+        let Some(version) = map::version(&header).filter(|version| version.id() == id) else {
+            return Ok(None);
+        };
+        let file = HostFile::open(&paths, &version, self.dir.epoch())?;
+        Ok(file.map(|file| (version, file)))
+    }
+
+    /// Deletes what is on disk of `id`, unless somebody has opened it.
+    pub(super) fn remove_idle(&self, id: FileId) {
+        let gone = {
+            let mut index = self.index.lock();
+            if !index.is_idle(id) {
+                return;
+            }
+            index.forget(id);
+            self.dir.discard(id)
+        };
+        gone.delete();
+    }
+
     /// Creates the host file of `version`, which is pinned. `None` where the disk refuses or there is no room.
     pub(super) fn create_file(&self, id: FileId, version: &Version, counters: &Counters) -> Option<HostFile> {
         if !self.is_usable() || !self.grow(id, HEADER_BYTES as u64, counters) {
@@ -157,9 +188,14 @@ impl Disk {
         gone.delete();
     }
 
-    /// Deletes everything that is not open. Returns how many versions that were.
-    pub(super) fn clear(&self, counters: &Counters) -> u64 {
-        self.evict(counters, |index| index.evict(u64::MAX))
+    /// Deletes everything that is not open. Returns how many versions and bytes that were.
+    pub(super) fn clear(&self, counters: &Counters) -> (u64, u64) {
+        let mut bytes = 0;
+        let files = self.evict(counters, |index| {
+            bytes = index.used() - index.pinned_bytes();
+            index.evict(u64::MAX)
+        });
+        (files, bytes)
     }
 
     /// Makes the complete content at `host_file` the cached file of `version`; see [`super::Cache::adopt`].

@@ -42,6 +42,8 @@ pub(super) struct HostFile {
     /// All chunks here were written or verified in this epoch.
     trusted: AtomicBool,
     sha256: Mutex<Option<Sha256Hex>>,
+    /// What it was found to have in the epoch of its seal, whichever that was.
+    claimed_sha256: Option<Sha256Hex>,
 }
 
 /// What a read found.
@@ -79,6 +81,7 @@ impl HostFile {
             table: RwLock::new(table),
             trusted: AtomicBool::new(trusted),
             sha256,
+            claimed_sha256: seal.sha256,
         }))
     }
 
@@ -122,6 +125,7 @@ impl HostFile {
             table: RwLock::new(ChunkTable::new(size)),
             trusted: AtomicBool::new(true),
             sha256: Mutex::new(None),
+            claimed_sha256: None,
         })
     }
 
@@ -138,6 +142,11 @@ impl HostFile {
     /// Returns the digest that the whole content was found to have.
     pub(super) fn sha256(&self) -> Option<Sha256Hex> {
         *self.sha256.lock()
+    }
+
+    /// Returns the digest that its map says the whole content had when it was last verified, trusted or not.
+    pub(super) const fn claimed_sha256(&self) -> Option<Sha256Hex> {
+        self.claimed_sha256
     }
 
     /// Returns how many bytes are here, at most one chunk too many.
@@ -218,25 +227,23 @@ impl HostFile {
         Ok(())
     }
 
-    /// Reads all of a complete file in order, handing it to `each`, and throws away what has not its checksum. Returns
-    /// whether nothing was missing or wrong; `None` where `go_on` said no before the end.
+    /// Reads all that is here in order, handing it to `each`, and throws away what has not its checksum. Returns how many
+    /// chunks that were; `None` where `go_on`, which is asked for each of them, said no before the end.
     pub(super) fn verify_all(
         &self,
         go_on: impl Fn() -> bool,
         mut each: impl FnMut(&[u8]),
-    ) -> io::Result<Option<bool>> {
-        let mut sound = true;
+    ) -> io::Result<Option<u64>> {
+        let mut damaged = 0;
         for chunk in 0..chunk_count(self.size) {
+            let entry = self.table.read().get(chunk);
+            let Some((checksum, _)) = entry else { continue };
             if !go_on() {
                 return Ok(None);
             }
-            let entry = self.table.read().get(chunk);
-            sound &= match entry {
-                Some((checksum, _)) => self.verify_chunk(chunk, checksum, &mut each)?,
-                None => false,
-            };
+            damaged += u64::from(!self.verify_chunk(chunk, checksum, &mut each)?);
         }
-        Ok(Some(sound))
+        Ok(Some(damaged))
     }
 
     /// Notes on disk that the file needs no verification in `seal.epoch`, and its digest.
@@ -425,7 +432,7 @@ mod tests {
         fill(&HostFile::create(&paths(&dir), &version(), EPOCH).unwrap().unwrap());
         let file = HostFile::open(&paths(&dir), &version(), EPOCH + 1).unwrap().unwrap();
         let mut seen = Vec::new();
-        assert_eq!(file.verify_all(|| true, |b| seen.extend_from_slice(b)).unwrap(), Some(true));
+        assert_eq!(file.verify_all(|| true, |b| seen.extend_from_slice(b)).unwrap(), Some(0));
         assert_eq!(file.verify_all(|| false, |_| ()).unwrap(), None);
         assert_eq!(seen, vec![9; to_usize(version().size)]);
         let seal = Seal { epoch: EPOCH + 1, sha256: Some(Sha256Hex::from_bytes([1; 32])) };

@@ -63,6 +63,16 @@ impl Index {
         self.idle.contains(&id) || self.pinned.get(&id).is_some_and(|p| p.bytes > 0)
     }
 
+    /// Returns the versions that nobody has open, least recently used first.
+    pub(super) fn idle(&self) -> Vec<FileId> {
+        self.idle.iter().rev().map(|(id, _)| *id).collect()
+    }
+
+    /// Returns whether `id` has bytes on disk and nobody has it open.
+    pub(super) fn is_idle(&self, id: FileId) -> bool {
+        self.idle.contains(&id)
+    }
+
     /// Takes in a version found on disk or put there complete, as the most recently used. Follow with
     /// [`Self::over_budget`].
     pub(super) fn add(&mut self, id: FileId, bytes: u64) {

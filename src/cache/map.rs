@@ -23,7 +23,7 @@ use std::ops::Range;
 
 use super::chunks::{CHUNK, chunk_count, to_usize};
 use super::version::Version;
-use crate::types::Sha256Hex;
+use crate::types::{ETag, ObjectKey, Sha256Hex};
 
 /// Bytes before the first entry.
 pub(super) const HEADER_BYTES: usize = 4096;
@@ -80,6 +80,21 @@ pub(super) fn header(version: &Version) -> Option<Vec<u8>> {
     }
     out.resize(HEADER_BYTES, 0);
     Some(out)
+}
+
+/// Returns the version that [`header`] was made of; `None` for anything else.
+pub(super) fn version(bytes: &[u8]) -> Option<Version> {
+    let number = |at: usize| Some(usize::from(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?)));
+    let size = u64::from_le_bytes(*bytes.get(16..)?.first_chunk()?);
+    let (key, etag) = (number(24)?, number(26)?);
+    let names = bytes.get(NAMES_AT..)?;
+    let text = |range: Range<usize>| std::str::from_utf8(names.get(range)?).ok();
+    let key_text = text(0..key)?;
+    let version =
+        Version { key: ObjectKey::new(key_text).ok()?, etag: ETag::new(text(key..key + etag)?), size };
+    // whatever else stands there must be as we would have written it
+    let ours = header(&version)?;
+    (bytes.get(..SEAL_AT) == ours.get(..SEAL_AT)).then_some(version)
 }
 
 /// What is known of a host file as a whole.

@@ -123,6 +123,12 @@ impl Memory {
         drop(gone);
     }
 
+    /// Lets go of everything that is on disk and that no reader is about to read.
+    pub(super) fn evict_all(&self) {
+        let gone = self.front().evict(Evict::Polite, u64::MAX);
+        drop(gone);
+    }
+
     fn units(&self, bytes: u64) -> u32 {
         u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.total_units)
     }

@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //! * What comes out is what was put in: held against its checksum on first use, unless it was written in this epoch
-//!   (`dir`). What is wrong or torn is thrown away and missing again.
+//!   (`dir`), and once a day (`scrub`). What is wrong or torn is thrown away and missing again.
 //! * The disk budget holds, and what is open is never evicted (`index`). What does not fit beside it is not kept.
 //! * The disk never makes a reader fail or wait (`disk`, `writer`).
 //!
@@ -24,6 +24,7 @@ mod index;
 mod map;
 mod memory;
 mod object;
+mod scrub;
 mod stats;
 mod version;
 mod writer;
@@ -41,12 +42,14 @@ pub use front::Extent;
 pub use map::{ChunkHasher, checksum};
 pub use memory::{Buffer, Memory, Reservation};
 pub use object::CachedObject;
+pub use scrub::Scrubbed;
 pub use stats::CacheStats;
 pub use version::{FileId, Version};
 
 use crate::types::{OnDamage, Sha256Hex};
 use dir::CacheDir;
 use disk::Disk;
+use scrub::Scrubber;
 use stats::Counters;
 use writer::Workers;
 
@@ -79,6 +82,7 @@ impl CacheOptions {
 #[derive(Debug)]
 pub struct Cache {
     shared: Arc<Shared>,
+    scrubber: Option<Scrubber>,
 }
 
 /// What the cache, its open objects and its threads have in common.
@@ -103,7 +107,10 @@ impl Cache {
         let disk = Disk::open(CacheDir::open(&options.dir)?, options.disk_budget, &counters);
         let memory = Memory::new(options.memory_budget);
         let workers = Workers::start(memory.budget() / 2).map_err(CacheError::Thread)?;
-        Ok(Self::with(memory, Some(disk), Some(workers), counters, options.on_damage))
+        let mut cache = Self::with(memory, Some(disk), Some(workers), counters, options.on_damage);
+        let scrubber = Scrubber::start(Arc::downgrade(&cache.shared)).map_err(CacheError::Thread)?;
+        cache.scrubber = Some(scrubber);
+        Ok(cache)
     }
 
     /// Makes a cache without a disk.
@@ -119,7 +126,8 @@ impl Cache {
         on_damage: OnDamage,
     ) -> Self {
         let open = Mutex::new(HashMap::new());
-        Self { shared: Arc::new(Shared { memory, disk, workers, open, counters, on_damage }) }
+        let shared = Arc::new(Shared { memory, disk, workers, open, counters, on_damage });
+        Self { shared, scrubber: None }
     }
 
     /// Returns who hears of content that does not match its checksum.
@@ -160,9 +168,24 @@ impl Cache {
         object.replace_absent(install)
     }
 
-    /// Deletes everything that is not open, from disk. Returns how many versions that were.
-    pub fn clear(&self) -> u64 {
-        self.shared.disk.as_ref().map_or(0, |disk| disk.clear(&self.shared.counters))
+    /// Deletes everything that is not open from disk, and from memory what no reader is about to read. Returns how many versions, and how many bytes of
+    /// the disk, that were.
+    pub fn clear(&self) -> (u64, u64) {
+        let cleared = self.shared.disk.as_ref().map(|disk| disk.clear(&self.shared.counters));
+        self.shared.memory.evict_all();
+        cleared.unwrap_or_default()
+    }
+
+    /// Holds everything on disk that is not open against its checksums, as it is done by itself once a day, but without the
+    /// pauses. Blocks.
+    pub fn scrub(&self) -> Scrubbed {
+        scrub::scrub(&self.shared, &|| true)
+    }
+
+    fn stop_scrubber(&self) {
+        if let Some(scrubber) = &self.scrubber {
+            scrubber.stop();
+        }
     }
 
     /// Returns how the cache stands.
@@ -186,6 +209,7 @@ impl Cache {
             disk_hit_bytes: counters.disk_hit_bytes.get(),
             inserted_bytes: counters.inserted_bytes.get(),
             unwritten_bytes: counters.unwritten_bytes.get(),
+            waiting_bytes: shared.workers.as_ref().map_or(0, Workers::waiting_bytes),
             evicted_files: counters.evicted_files.get(),
             damaged_chunks: counters.damaged_chunks.get(),
             rejected_files: counters.rejected_files.get(),
@@ -203,6 +227,7 @@ impl Cache {
     /// Stops in order: writes what is queued, leaves the mark that spares the next start the verification, and lets
     /// another process use the directory. Reading goes on; nothing is put on disk any more. Blocks.
     pub fn shutdown(&self) {
+        self.stop_scrubber();
         if let Some(workers) = &self.shared.workers {
             workers.stop();
         }
@@ -216,6 +241,7 @@ impl Cache {
 
 impl Drop for Cache {
     fn drop(&mut self) {
+        self.stop_scrubber();
         if let Some(workers) = &self.shared.workers {
             workers.stop();
         }

@@ -27,6 +27,8 @@ pub struct CacheStats {
     pub inserted_bytes: u64,
     /// Taken in, but never written to disk: no room, no disk, or the disk could not follow.
     pub unwritten_bytes: u64,
+    /// Taken in and on their way to disk.
+    pub waiting_bytes: u64,
     /// Versions deleted to make room.
     pub evicted_files: u64,
     /// Chunks on disk that were not what had arrived.

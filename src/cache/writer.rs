@@ -81,6 +81,11 @@ impl Workers {
         self.waiting_bytes.load(Ordering::Relaxed) <= self.limit_bytes / 2
     }
 
+    /// Returns how many bytes wait for the disk.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes.load(Ordering::Relaxed)
+    }
+
     /// Queues a verification.
     pub(super) fn verify(&self, object: Arc<CachedObject>) -> bool {
         self.verifier.jobs.send(Job::Verify(object)).is_ok()
@@ -182,13 +187,13 @@ fn verify(object: &CachedObject, stopping: &AtomicBool) {
     );
     let key = &object.version().key;
     match sound {
-        Ok(Some(true)) => {}
-        Ok(Some(false)) => {
-            shared.counters.damaged_chunks.add(1);
+        Ok(Some(0)) if host.is_complete() => {}
+        Ok(Some(0) | None) => return,
+        Ok(Some(chunks)) => {
+            shared.counters.damaged_chunks.add(chunks);
             shared.on_damage.tell(key, "damaged chunks dropped from the cache; they are fetched again");
             return;
         }
-        Ok(None) => return,
         Err(e) => {
             tracing::warn!("cannot verify the cached file of '{key}': {e}");
             return;

@@ -17,6 +17,7 @@ mod entries;
 mod error;
 mod events;
 mod guards;
+mod listings;
 mod objects;
 mod rebuild;
 mod schema;
@@ -36,6 +37,8 @@ pub use guards::Guarded;
 pub use objects::{FileRow, Merged, ObjectDetail, ObjectFacts};
 pub use writer::Durability;
 
+use crate::types::Ino;
+use listings::Listings;
 use writer::Writer;
 
 /// How many connections read at the same time. More threads than that wait for one another for microseconds.
@@ -45,6 +48,7 @@ const READERS: usize = 4;
 pub struct Catalog {
     writer: Writer,
     readers: Vec<Mutex<Connection>>,
+    listings: Listings,
 }
 
 impl Catalog {
@@ -65,7 +69,14 @@ impl Catalog {
             reader.set_prepared_statement_cache_capacity(64);
             readers.push(Mutex::new(reader));
         }
-        Ok(Self { writer: Writer::start(conn)?, readers })
+        let listings = Listings::watch(&conn)?;
+        Ok(Self { writer: Writer::start(conn, listings.clone())?, readers, listings })
+    }
+
+    /// Returns a number that is another one after every change of a name in the directory `dir`, whoever made it. Numbers
+    /// of different runs say nothing of each other.
+    pub fn listing_version(&self, dir: Ino) -> u64 {
+        self.listings.version(dir)
     }
 
     /// Runs `change` in a transaction on the writer thread and returns when it is committed.

@@ -9,6 +9,7 @@ use std::thread;
 use rusqlite::Connection;
 
 use super::error::{CatalogError, CatalogResult};
+use super::listings::Listings;
 
 /// How long an acknowledged change must live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,11 +32,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection) -> CatalogResult<Self> {
+    pub(super) fn start(conn: Connection, listings: Listings) -> CatalogResult<Self> {
         let (queue, jobs) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("catalog-writer".into())
-            .spawn(move || serve(&conn, &jobs))
+            .spawn(move || serve(&conn, &listings, &jobs))
             .map_err(|_| CatalogError::Closed)?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -78,7 +79,7 @@ fn in_savepoint<T>(
     result
 }
 
-fn serve(conn: &Connection, jobs: &mpsc::Receiver<(Durability, Job)>) {
+fn serve(conn: &Connection, listings: &Listings, jobs: &mpsc::Receiver<(Durability, Job)>) {
     while let Ok((mut durability, job)) = jobs.recv() {
         let mut batch = vec![job];
         while batch.len() < BATCH {
@@ -86,11 +87,16 @@ fn serve(conn: &Connection, jobs: &mpsc::Receiver<(Durability, Job)>) {
             durability = durability.max(d);
             batch.push(job);
         }
-        commit(conn, durability, batch);
+        let (acknowledge, committed) = commit(conn, durability, batch);
+        listings.committed();
+        for done in acknowledge {
+            done(committed);
+        }
     }
 }
 
-fn commit(conn: &Connection, durability: Durability, batch: Vec<Job>) {
+/// Runs the closures in one transaction. Returns who waits for them, and whether it was committed.
+fn commit(conn: &Connection, durability: Durability, batch: Vec<Job>) -> (Vec<Acknowledge>, bool) {
     let synchronous = if durability == Durability::Host { "FULL" } else { "NORMAL" };
     let begun = conn
         .pragma_update(None, "synchronous", synchronous)
@@ -108,7 +114,5 @@ fn commit(conn: &Connection, durability: Durability, batch: Vec<Job>) {
                 let _ = conn.execute_batch("ROLLBACK");
             })
             .is_ok();
-    for done in acknowledge {
-        done(committed);
-    }
+    (acknowledge, committed)
 }

@@ -4,6 +4,7 @@
 //! Exit codes are in [`exit`]. Others script against all of it.
 
 mod args;
+mod cache;
 mod cat;
 mod catalog;
 mod check;
@@ -53,6 +54,8 @@ enum Command {
     Status(status::Args),
     /// Deal with what could not be published
     Drafts(drafts::Args),
+    /// Look at, empty or fill what a mount keeps of the bucket on this host
+    Cache(cache::Args),
     /// Say whether the store can be used, and what in it cannot be shown
     Check(check::Args),
     /// Print the effective settings as TOML
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Umount(args) => umount::run(&args, &context),
         Command::Status(args) => status::run(&args, &context),
         Command::Drafts(args) => drafts::run(&args, &context),
+        Command::Cache(args) => cache::run(&args, &context),
         Command::Check(args) => check::run(&args, &context),
         Command::Config(args) => config::run(&args, &context),
         Command::Ls(args) => ls::run(&args, &context),

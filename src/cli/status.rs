@@ -8,7 +8,7 @@ use indicatif::BinaryBytes;
 use crate::control::StatusReport;
 use crate::control::client::Client;
 use crate::control::place;
-use crate::control::protocol::Usage;
+use crate::control::protocol::{KernelFeature, Usage};
 
 use super::{Context, output};
 
@@ -63,9 +63,22 @@ fn lines(report: &StatusReport) -> Vec<String> {
     }
     lines.push(format!("staging: {}", usage(report.staging)));
     lines.push(format!("cache: memory {}, disk {}", usage(report.cache_memory), usage(report.cache_disk)));
+    lines.extend(kernel(report));
     lines.extend(report.warnings.iter().map(|warning| format!("warning: {warning}")));
     lines.extend(report.events.iter().map(|event| format!("event: {event}")));
     lines
+}
+
+/// Returns a line of what the kernel does, and one for each thing that it does not.
+fn kernel(report: &StatusReport) -> Vec<String> {
+    let word = |f: &KernelFeature| match f.detail.as_str() {
+        "" => f.name.clone(),
+        detail => format!("{} {detail}", f.name),
+    };
+    let on: Vec<String> = report.kernel.iter().filter(|f| f.on).map(word).collect();
+    let first = (!on.is_empty()).then(|| format!("kernel: {}", on.join(", ")));
+    let off = report.kernel.iter().filter(|f| !f.on).map(|f| format!("{}: off: {}", f.name, f.detail));
+    first.into_iter().chain(off).collect()
 }
 
 fn drafts(report: &StatusReport) -> String {
@@ -111,6 +124,21 @@ mod tests {
         );
         assert!(lines.contains(&"drafts: none".to_owned()), "{lines:?}");
         assert!(lines.contains(&"cache: memory 1.00 MiB of 64.00 MiB, disk 0 B".to_owned()), "{lines:?}");
+    }
+
+    #[test]
+    fn kernel_features_are_told_in_one_line_but_for_those_that_are_off() {
+        let feature =
+            |name: &str, on, detail: &str| KernelFeature { name: name.into(), on, detail: detail.into() };
+        let kernel = vec![
+            feature("passthrough", false, "needs root or CAP_SYS_ADMIN"),
+            feature("page cache", true, ""),
+            feature("threads", true, "4"),
+        ];
+        let lines = lines(&StatusReport { kernel, ..StatusReport::default() });
+        for line in ["kernel: page cache, threads 4", "passthrough: off: needs root or CAP_SYS_ADMIN"] {
+            assert!(lines.iter().any(|l| l == line), "{line} in {lines:?}");
+        }
     }
 
     #[test]

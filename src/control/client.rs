@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::place::{self, MountEntry};
 use super::protocol::{
-    Answer, Dealt, DraftReport, DrainReport, MAX_LINE_BYTES, Progress, Request, StatusReport,
+    Answer, CacheReport, ClearReport, Dealt, DraftReport, DrainReport, MAX_LINE_BYTES, Progress, Request,
+    StatusReport, WarmReport,
 };
 
 /// How long the daemon may be silent. It says something every second while a request runs.
@@ -143,6 +144,57 @@ impl Client {
                 Answer::End => return Ok(all),
                 Answer::Progress(_) => {}
                 other => return Err(self.unexpected(other)),
+            }
+        }
+    }
+
+    /// Asks how the cache is doing.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`], [`ClientError::Lost`].
+    pub fn cache(mut self) -> Result<CacheReport, ClientError> {
+        self.send(&Request::CacheStat)?;
+        match self.receive_last(|_| {})? {
+            Answer::Cache(report) => Ok(*report),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Deletes from the cache what is not open.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`], [`ClientError::Lost`].
+    pub fn clear_cache(mut self) -> Result<ClearReport, ClientError> {
+        self.send(&Request::ClearCache)?;
+        match self.receive_last(|_| {})? {
+            Answer::Cleared(report) => Ok(report),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Brings the object at `path`, or all below it, into the cache; `on_progress` hears at least once a second how far
+    /// that is.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`], [`ClientError::Lost`].
+    pub fn warm_cache(
+        mut self,
+        path: &str,
+        on_progress: impl FnMut(&Progress),
+    ) -> Result<WarmReport, ClientError> {
+        self.send(&Request::WarmCache { path: path.to_owned() })?;
+        match self.receive_last(on_progress)? {
+            Answer::Warmed(report) => Ok(report),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Returns the first line that is no progress.
+    fn receive_last(&mut self, mut on_progress: impl FnMut(&Progress)) -> Result<Answer, ClientError> {
+        loop {
+            match self.receive()? {
+                Answer::Progress(progress) => on_progress(&progress),
+                answer => return Ok(answer),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Talking to a running mount: `cairnfs status`, `cairnfs umount`, `cairnfs drafts`.
+//! Talking to a running mount: `cairnfs status`, `cairnfs umount`, `cairnfs drafts`, `cairnfs cache`.
 //!
 //! A mount listens on a unix socket whose name follows from its mount point ([`place`]). One connection carries one
 //! request and its answers, each a line of JSON ([`protocol`]). The daemon implements [`ControlHandler`]; the commands

@@ -86,6 +86,26 @@ pub fn find_mount(asked: &Path) -> Result<MountEntry, PlaceError> {
         .ok_or_else(|| PlaceError::NotMounted(asked.to_owned()))
 }
 
+/// Finds the mount that holds `asked`, a path as the user typed it, and the path from the root of that mount.
+///
+/// # Errors
+/// [`PlaceError::NotMounted`]; [`PlaceError::Io`] where mountinfo cannot be read, or `asked` not be looked up.
+pub fn find_mount_of(asked: &Path) -> Result<(MountEntry, PathBuf), PlaceError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| PlaceError::Io { what: "looking up", path, source }
+    };
+    let table = Path::new("/proc/self/mountinfo");
+    let mounts = our_mounts(&std::fs::read(table).map_err(io(table))?);
+    // links are resolved: what is looked for is in the mount where the path ends
+    let path = asked.canonicalize().map_err(io(asked))?;
+    let inside = mounts.into_iter().filter(|m| path.starts_with(&m.mountpoint));
+    let mount = inside.max_by_key(|m| m.mountpoint.as_os_str().len());
+    let mount = mount.ok_or_else(|| PlaceError::NotMounted(asked.to_owned()))?;
+    let below = path.strip_prefix(&mount.mountpoint).unwrap_or(Path::new("")).to_owned();
+    Ok((mount, below))
+}
+
 /// Resolves links without touching the last component, which may be a dead mount.
 fn resolve(path: &Path) -> Option<PathBuf> {
     match path.file_name() {

@@ -28,6 +28,15 @@ pub enum Request {
         /// As in [`Request::RetryDrafts`].
         ids: Vec<String>,
     },
+    /// How is the cache doing?
+    CacheStat,
+    /// Delete from the cache what is not open.
+    ClearCache,
+    /// Bring the object at this path, or all below it, onto this host's disk. Says how far it is as it goes.
+    WarmCache {
+        /// A path from the root of the mount; empty for all of it.
+        path: String,
+    },
     /// Send the content of this one. Answered by [`Answer::Content`], and the bytes behind it.
     DraftContent {
         /// An id, or a beginning of one.
@@ -51,6 +60,12 @@ pub enum Answer {
     Draft(Box<DraftReport>),
     /// What became of one of the drafts that the request named.
     Dealt(Dealt),
+    /// The answer to [`Request::CacheStat`].
+    Cache(Box<CacheReport>),
+    /// The answer to [`Request::ClearCache`].
+    Cleared(ClearReport),
+    /// The answer to [`Request::WarmCache`].
+    Warmed(WarmReport),
     /// So many bytes follow, behind the end of this line.
     Content {
         /// Bytes.
@@ -75,6 +90,12 @@ pub struct Progress {
     /// What is being done, one line; may be empty.
     #[serde(default)]
     pub doing: String,
+    /// Bytes done, where bytes are what counts.
+    #[serde(default)]
+    pub bytes_done: u64,
+    /// Bytes to do, as far as is known by now.
+    #[serde(default)]
+    pub bytes: u64,
 }
 
 /// How a drain ended.
@@ -124,10 +145,24 @@ pub struct StatusReport {
     pub cache_memory: Usage,
     /// The cache on disk.
     pub cache_disk: Usage,
+    /// What the kernel does to spare requests, and what it does not.
+    pub kernel: Vec<KernelFeature>,
     /// Standing warnings, one line each (weak store, TLS not verified, …).
     pub warnings: Vec<String>,
     /// The latest refusals, failures and other events, newest first, one line each.
     pub events: Vec<String>,
+}
+
+/// One way in which the kernel spares requests.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KernelFeature {
+    /// What it is.
+    pub name: String,
+    /// Whether the kernel does it.
+    pub on: bool,
+    /// How much of it, or why not; may be empty.
+    pub detail: String,
 }
 
 /// Whether the store answers.
@@ -192,6 +227,76 @@ pub struct Dealt {
     pub path: Option<String>,
     /// Why nothing was done, one line.
     pub error: Option<String>,
+}
+
+/// What `cairnfs cache stat` tells; `--json` prints it as it is. Sizes in bytes; what is counted is counted since the mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CacheReport {
+    /// Taken of the memory budget.
+    pub memory_used: u64,
+    /// The memory budget.
+    pub memory_budget: u64,
+    /// Taken of the disk budget.
+    pub disk_used: u64,
+    /// Of that, what is open.
+    pub disk_open: u64,
+    /// The disk budget.
+    pub disk_budget: u64,
+    /// Whether new bytes go to disk at present: not while it is full or broken.
+    pub disk_usable: bool,
+    /// Versions of objects with bytes on disk.
+    pub files: u64,
+    /// Read from memory.
+    pub memory_hit_bytes: u64,
+    /// Read from disk through the daemon; what the kernel reads past it is not counted.
+    pub disk_hit_bytes: u64,
+    /// Fetched from the store.
+    pub fetched_bytes: u64,
+    /// Requests that this took.
+    pub requests: u64,
+    /// Requests that failed for good.
+    pub failed_requests: u64,
+    /// Came in, but were not kept on disk: no room, or the disk could not follow.
+    pub unwritten_bytes: u64,
+    /// On their way to disk.
+    pub waiting_bytes: u64,
+    /// Versions deleted to make room.
+    pub evicted_files: u64,
+    /// Pieces of 64 KiB that were not what had arrived; they are fetched again.
+    pub damaged_chunks: u64,
+    /// Whole versions that had not the SHA-256 that they should have.
+    pub rejected_files: u64,
+    /// Writes that the disk refused.
+    pub disk_errors: u64,
+}
+
+/// What was deleted from the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClearReport {
+    /// Versions of objects.
+    pub files: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Bytes that stay, since they are open.
+    pub open_bytes: u64,
+}
+
+/// What was brought into the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WarmReport {
+    /// Objects that are on disk now.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Of these, what had to be fetched.
+    pub fetched_bytes: u64,
+    /// Objects that could not be brought.
+    pub failed: u64,
+    /// Why, one line for each of the first ones.
+    pub errors: Vec<String>,
 }
 
 /// How much of a budget is used.

@@ -19,7 +19,10 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::place::{self, PlaceError};
-use super::protocol::{Answer, Dealt, DraftReport, DrainReport, MAX_IDS, Progress, Request, StatusReport};
+use super::protocol::{
+    Answer, CacheReport, ClearReport, Dealt, DraftReport, DrainReport, MAX_IDS, Progress, Request,
+    StatusReport, WarmReport,
+};
 use crate::types::{Clock, Timestamp};
 
 /// How many clients are served at once. A person and a monitor need two.
@@ -49,7 +52,13 @@ pub struct ProgressSink(mpsc::Sender<Progress>);
 impl ProgressSink {
     /// Says how far the request has come.
     pub fn report(&self, left: usize, doing: &str) {
-        drop(self.0.try_send(Progress { left, doing: doing.to_owned() }));
+        drop(self.0.try_send(Progress { left, doing: doing.to_owned(), ..Progress::default() }));
+    }
+
+    /// Says how many of the bytes known so far are done.
+    pub fn report_bytes(&self, bytes_done: u64, bytes: u64, doing: &str) {
+        let doing = doing.to_owned();
+        drop(self.0.try_send(Progress { bytes_done, bytes, doing, ..Progress::default() }));
     }
 }
 
@@ -83,6 +92,21 @@ pub trait ControlHandler: Send + Sync + 'static {
     /// # Errors
     /// When there is none of this id.
     async fn discard_draft(&self, id: &str) -> Result<(), ControlFailure>;
+
+    /// Returns how the cache is doing.
+    async fn cache(&self) -> CacheReport;
+
+    /// Deletes from the cache what is not open.
+    ///
+    /// # Errors
+    /// When it cannot be done now.
+    async fn clear_cache(&self) -> Result<ClearReport, ControlFailure>;
+
+    /// Brings the object at `path`, or all below it, onto the disk.
+    ///
+    /// # Errors
+    /// When there is nothing at `path`, or a directory cannot be listed. Objects that cannot be brought are in the report.
+    async fn warm_cache(&self, path: &str, progress: ProgressSink) -> Result<WarmReport, ControlFailure>;
 
     /// Opens the content of one of them.
     ///
@@ -288,6 +312,11 @@ async fn perform(request: Request, handler: &dyn ControlHandler, progress: Progr
         }
         Request::DiscardDrafts { ids } => {
             deal(&ids, &progress, |id| async move { handler.discard_draft(id).await.map(|()| None) }).await
+        }
+        Request::CacheStat => Ok(Answer::Cache(Box::new(handler.cache().await)).into()),
+        Request::ClearCache => handler.clear_cache().await.map(|report| Answer::Cleared(report).into()),
+        Request::WarmCache { path } => {
+            handler.warm_cache(&path, progress).await.map(|report| Answer::Warmed(report).into())
         }
         Request::DraftContent { id } => handler.draft_content(&id).await.and_then(|file| {
             let size = file.metadata().map_err(|e| ControlFailure(format!("{id}: {e}")))?.len();

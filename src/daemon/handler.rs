@@ -1,4 +1,4 @@
-//! What `cairnfs status`, `cairnfs umount` and `cairnfs drafts` ask of a running mount.
+//! What `cairnfs status`, `umount`, `drafts` and `cache` ask of a running mount.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, CacheStats};
 use crate::config::{Settings, store_url};
-use crate::control::protocol::{DraftCounts, StoreState, Usage};
+use crate::control::protocol::{
+    CacheReport, ClearReport, DraftCounts, KernelFeature, StoreState, Usage, WarmReport,
+};
 use crate::control::{ControlFailure, ControlHandler, DraftReport, DrainReport, ProgressSink, StatusReport};
-use crate::fs::{Filesystem, KeptDraft, KeptResult, LeftOver};
-use crate::fuse::Mounted;
+use crate::fs::{Filesystem, KeptDraft, KeptResult, LeftOver, Warmed};
+use crate::fuse::{Feature, Mounted};
+use crate::read::{ObjectReader, ReadStats};
 use crate::store::Watched;
 use crate::types::Clock;
 
@@ -21,6 +24,7 @@ pub(super) struct MountHandler {
     store: Arc<Watched>,
     mounted: Arc<Mounted>,
     cache: Arc<Cache>,
+    reader: Arc<ObjectReader>,
     drain: Duration,
     fixed: Fixed,
     /// One unmount at a time.
@@ -42,6 +46,7 @@ impl MountHandler {
         store: Arc<Watched>,
         mounted: Arc<Mounted>,
         cache: Arc<Cache>,
+        reader: Arc<ObjectReader>,
         settings: &Settings,
     ) -> anyhow::Result<Self> {
         let fixed = Fixed {
@@ -55,6 +60,7 @@ impl MountHandler {
             store,
             mounted,
             cache,
+            reader,
             drain: settings.write.drain,
             fixed,
             unmounting: tokio::sync::Mutex::new(()),
@@ -120,6 +126,7 @@ impl ControlHandler for MountHandler {
             staging: Usage { used: fs.staging_used, budget: fs.staging_budget },
             cache_memory: Usage { used: cache.memory_used, budget: Some(cache.memory_budget) },
             cache_disk: Usage { used: cache.disk_used, budget: Some(cache.disk_budget) },
+            kernel: self.mounted.features().into_iter().map(kernel_feature).collect(),
             warnings,
             events: fs
                 .events
@@ -168,6 +175,28 @@ impl ControlHandler for MountHandler {
         told(self.fs.discard_kept(id)).map(drop)
     }
 
+    async fn cache(&self) -> CacheReport {
+        cache_report(self.cache.stats(), self.reader.stats())
+    }
+
+    async fn clear_cache(&self) -> Result<ClearReport, ControlFailure> {
+        let cache = Arc::clone(&self.cache);
+        let cleared = tokio::task::spawn_blocking(move || {
+            let (files, bytes) = cache.clear();
+            ClearReport { files, bytes, open_bytes: cache.stats().disk_pinned }
+        });
+        cleared.await.map_err(|e| ControlFailure(e.to_string()))
+    }
+
+    async fn warm_cache(&self, path: &str, progress: ProgressSink) -> Result<WarmReport, ControlFailure> {
+        let told = |done: u64, all: u64, path: &str| progress.report_bytes(done, all, path);
+        let warmed = self.fs.warm(path, &told).await;
+        let shown = if path.is_empty() { "the mount" } else { path };
+        let w = warmed.map_err(|e| ControlFailure(format!("{shown}: {e}")))?;
+        let Warmed { files, bytes, fetched_bytes, failed, errors } = w;
+        Ok(WarmReport { files, bytes, fetched_bytes, failed, errors })
+    }
+
     async fn draft_content(&self, id: &str) -> Result<std::fs::File, ControlFailure> {
         told(self.fs.kept_content(id))
     }
@@ -175,6 +204,33 @@ impl ControlHandler for MountHandler {
 
 fn told<T>(result: KeptResult<T>) -> Result<T, ControlFailure> {
     result.map_err(|e| ControlFailure(e.to_string()))
+}
+
+fn cache_report(cache: CacheStats, read: ReadStats) -> CacheReport {
+    CacheReport {
+        memory_used: cache.memory_used,
+        memory_budget: cache.memory_budget,
+        disk_used: cache.disk_used,
+        disk_open: cache.disk_pinned,
+        disk_budget: cache.disk_budget,
+        disk_usable: cache.disk_usable,
+        files: cache.files,
+        memory_hit_bytes: cache.memory_hit_bytes,
+        disk_hit_bytes: cache.disk_hit_bytes,
+        fetched_bytes: read.fetched_bytes,
+        requests: read.requests,
+        failed_requests: read.failed,
+        unwritten_bytes: cache.unwritten_bytes,
+        waiting_bytes: cache.waiting_bytes,
+        evicted_files: cache.evicted_files,
+        damaged_chunks: cache.damaged_chunks,
+        rejected_files: cache.rejected_files,
+        disk_errors: cache.disk_errors,
+    }
+}
+
+fn kernel_feature(feature: Feature) -> KernelFeature {
+    KernelFeature { name: feature.name.to_owned(), on: feature.on, detail: feature.detail }
 }
 
 fn draft_report(draft: KeptDraft) -> DraftReport {

@@ -119,15 +119,16 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
         .with_context(|| {
         format!("{}: what was kept cannot be looked at", settings.dirs.state.display())
     })?;
+    let reader = ObjectReader::new(Arc::clone(&watched), Arc::clone(&cache), read_options);
     let parts = Parts {
-        store: Arc::clone(&watched),
+        store: watched,
         capabilities,
         catalog,
         layout,
         staging,
         guard: Arc::new(guard),
         cache: Arc::clone(&cache),
-        reader: ObjectReader::new(watched, Arc::clone(&cache), read_options),
+        reader: Arc::clone(&reader),
         notices: Arc::clone(&invalidator) as _,
     };
     let fs = Filesystem::new(parts, fs_options(settings), settings.read.deadline)?;
@@ -150,6 +151,7 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
         store,
         Arc::clone(&mounted),
         Arc::clone(&cache),
+        reader,
         settings,
     )?);
     let control =
@@ -257,6 +259,8 @@ fn mount_options(s: &Settings) -> anyhow::Result<MountOptions> {
         allow_other,
         read_only: s.mount.read_only,
         deadline: s.read.deadline,
+        list_ttl: s.read.list_ttl,
+        cache_dir: s.dirs.cache.clone(),
     })
 }
 

@@ -2,13 +2,15 @@
 //!
 //! # Locking
 //! [`Draft::state`] is a leaf lock: nothing else is locked and nothing is awaited while it is held. Bytes are read
-//! and written with positioned calls outside it, but for the bookkeeping.
+//! and written with positioned calls outside it, but for the bookkeeping. [`Draft::writing`] is shared by those who
+//! change bytes, from their look at the state to its update: who says that it is being published waits for them, so
+//! that no write falls between.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use sha2::{Digest, Sha256};
 
 use crate::types::{ByteRange, DraftId, ETag, Ino, ObjectKey, ProcessId, Sha256Hex, Timestamp};
@@ -22,6 +24,8 @@ pub struct Draft {
     pub file: File,
     /// What is known of it.
     pub state: Mutex<Known>,
+    /// Shared by changes of the bytes; see the module documentation.
+    pub writing: RwLock<()>,
     /// Held while it is being published or fetched: one at a time.
     pub busy: tokio::sync::Mutex<()>,
 }
@@ -280,7 +284,13 @@ impl Known {
 impl Draft {
     /// Wraps a staging file.
     pub fn new(ino: Ino, file: File, known: Known) -> Self {
-        Self { ino, file, state: Mutex::new(known), busy: tokio::sync::Mutex::new(()) }
+        Self {
+            ino,
+            file,
+            state: Mutex::new(known),
+            writing: RwLock::new(()),
+            busy: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// Reads up to `len` bytes at `offset`; short only at the end. The origin must have been copied before.

@@ -104,6 +104,7 @@ impl Sealer {
             }
             known.publishing = true;
         }
+        drop(draft.writing.write()); // changes that were under way belong to it
         let result = self.publish_busy(draft).await;
         let mut known = draft.state.lock();
         known.publishing = false;

@@ -31,12 +31,8 @@ impl Filesystem {
         if self.listing_is_fresh(&dir) {
             return Ok(()); // another caller has just done it
         }
-        let began = Clock.now();
-        match self.list_from_store(&dir, &path, began).await {
-            Ok(merged) => {
-                self.tell(dir.ino, &merged);
-                Ok(())
-            }
+        match self.list_from_store(&dir, &path, usize::MAX).await {
+            Ok(_) => Ok(()),
             Err(e) if dir.listed_at.is_some() && e.is_transient() => {
                 tracing::warn!("{path}/: served as known since the listing failed: {e}");
                 Ok(())
@@ -49,11 +45,16 @@ impl Filesystem {
         dir.listed_at.is_some_and(|at| Clock.now().since(at) < self.options.list_ttl && at >= self.started_at)
     }
 
-    async fn list_from_store(&self, dir: &Entry, path: &str, began: Timestamp) -> Result<Merged, StoreError> {
+    /// Takes up the directory's listing, if it has no more than `most` pages. Returns whether it did.
+    async fn list_from_store(&self, dir: &Entry, path: &str, most: usize) -> Result<bool, StoreError> {
+        let began = Clock.now();
         let prefix = format!("{path}/");
         let (mut objects, mut dirs): (Vec<ObjectFacts>, Vec<(String, String)>) = (Vec::new(), Vec::new());
         let mut next: Option<String> = None;
-        loop {
+        for asked in 0.. {
+            if asked == most {
+                return Ok(false);
+            }
             let page =
                 retry::retry(self.options.deadline, || self.store.list(&prefix, true, next.as_deref(), None))
                     .await?;
@@ -80,9 +81,32 @@ impl Filesystem {
         let names: std::collections::HashSet<&str> = dirs.iter().map(|(n, _)| n.as_str()).collect();
         objects.retain(|o| !names.contains(o.name.as_str()));
         let fixed = self.layout.fixed_children(path).iter().map(|n| (*n).to_owned()).collect();
-        self.catalog
+        let merged = self
+            .catalog
             .merge_listing(dir.ino, began, objects, dirs, fixed)
-            .map_err(|e| StoreError::Refused { code: "catalog".into(), message: e.to_string() })
+            .map_err(|e| StoreError::Refused { code: "catalog".into(), message: e.to_string() })?;
+        self.tell(dir.ino, &merged);
+        Ok(true)
+    }
+
+    /// Asks for a name by listing its directory, where one request is enough for that: whoever opens one file there is
+    /// likely to open the next. Returns whether the catalog knows all names of the directory now.
+    async fn list_if_small(&self, dir: &Entry, path: &str) -> Result<bool, StoreError> {
+        if self.large_dirs.lock().contains(&dir.ino) {
+            return Ok(false);
+        }
+        let turn = Arc::clone(self.listings.lock().entry(dir.ino).or_default());
+        // A listing that is under way may be a long one: it is not waited for.
+        let Ok(_turn) = turn.try_lock() else { return Ok(false) };
+        let listed = self.list_from_store(dir, path, 1).await?;
+        if !listed {
+            let mut large = self.large_dirs.lock();
+            if large.len() >= MAX_MISSES {
+                large.clear();
+            }
+            large.insert(dir.ino);
+        }
+        Ok(listed)
     }
 
     /// Notes that the directory `path` was removed here.
@@ -136,6 +160,12 @@ impl Filesystem {
         }
         let full = join(path, name.as_str());
         let Ok(key) = ObjectKey::new(full.clone()) else { return Err(FsError::NameTooLong) };
+        match self.list_if_small(dir, path).await {
+            Ok(true) => return Ok(self.catalog.child(dir.ino, name.as_str())?),
+            Ok(false) => {}
+            Err(e) if e.is_transient() => return Ok(None),
+            Err(e) => return Err(e.into()),
+        }
         let below = format!("{full}/");
         let asked_at = Clock.now();
         let patience = self.options.deadline / 2;

@@ -32,8 +32,9 @@ mod status;
 mod swap;
 mod trash;
 mod unsent;
+mod warm;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{OnceLock, Weak};
@@ -47,8 +48,9 @@ pub use attr::{Attr, Caller, Looked, Ownership, Want};
 pub use error::{FsError, FsResult};
 pub use housekeeping::LeftOver;
 pub use kept::{KeptDraft, KeptError, KeptResult};
-pub use ops::{DirEntry, Opened, SetAttr, SetTime, StatFs};
+pub use ops::{Content, DirEntry, Opened, SetAttr, SetTime, StatFs};
 pub use status::FsStatus;
+pub use warm::Warmed;
 
 use crate::cache::Cache;
 use crate::catalog::{Catalog, Entry, Kind};
@@ -156,6 +158,8 @@ pub struct Filesystem {
     saved_as: SavedAs,
     /// One listing of a directory at a time.
     listings: Mutex<HashMap<Ino, Arc<tokio::sync::Mutex<()>>>>,
+    /// Directories whose listing takes more than one request: single names are asked for there.
+    large_dirs: Mutex<HashSet<Ino>>,
     /// Publishes and other work that a stop waits for.
     tasks: TaskTracker,
     /// Acknowledged drafts that wait to be published.
@@ -219,6 +223,7 @@ impl Filesystem {
             recent: Mutex::new(HashMap::new()),
             saved_as: SavedAs::default(),
             listings: Mutex::new(HashMap::new()),
+            large_dirs: Mutex::new(HashSet::new()),
             tasks: TaskTracker::new(),
             queue: Mutex::new(Queue::default()),
             queue_changed: Notify::new(),

@@ -6,22 +6,27 @@
 use std::ffi::OsStr;
 use std::future::Future;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fuser::{
-    AccessFlags, BsdFileFlags, Errno, FileHandle, FileType, Filesystem as Fuse, FopenFlags, Generation,
-    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate,
-    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen,
-    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, Errno, FileHandle, FileType, Filesystem as Fuse, Generation, INodeNo,
+    IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs,
+    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::cached_dirs::CachedDirs;
 use super::convert::{self, caller, file_attr, ino};
 use super::errno::errno;
+use super::features::{self, Feature};
+use super::passthrough::Passthrough;
 use crate::fs::{Filesystem, FsError, FsResult, Looked, SetAttr, Want};
 
 /// The largest request: what kernels offer (`/proc/sys/fs/fuse/max_pages_limit`, 256 pages).
@@ -40,7 +45,17 @@ pub(super) struct Adapter {
     fs: Arc<Filesystem>,
     runtime: Handle,
     deadline: Duration,
+    kernel: Arc<Kernel>,
     end: watch::Sender<bool>,
+}
+
+/// What is agreed with the kernel, and what it holds of ours.
+pub(super) struct Kernel {
+    pub passthrough: Passthrough,
+    pub dirs: CachedDirs,
+    /// Where the files are that the kernel may read past this daemon.
+    pub cache_dir: PathBuf,
+    pub negotiated: Mutex<Vec<Feature>>,
 }
 
 impl Adapter {
@@ -49,9 +64,10 @@ impl Adapter {
         fs: Arc<Filesystem>,
         runtime: Handle,
         deadline: Duration,
+        kernel: Arc<Kernel>,
         end: watch::Sender<bool>,
     ) -> Self {
-        Self { fs, runtime, deadline, end }
+        Self { fs, runtime, deadline, kernel, end }
     }
 
     /// Runs a call to its end: here, if it need not wait, else in the runtime.
@@ -123,24 +139,12 @@ fn xattr(reply: ReplyXattr, size: u32, value: FsResult<Vec<u8>>) {
 
 impl Fuse for Adapter {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        // One at a time: a kernel that lacks one would refuse the whole set. HANDLE_KILLPRIV_V2 spares a GETXATTR for each
-        // write (nothing here is ever set-user-id). WRITEBACK_CACHE is not wanted: it would mix a draft's pages.
-        for flag in [
-            InitFlags::FUSE_ATOMIC_O_TRUNC,
-            InitFlags::FUSE_PARALLEL_DIROPS,
-            InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
-            InitFlags::FUSE_HANDLE_KILLPRIV_V2,
-        ] {
-            if config.add_capabilities(flag).is_err() {
-                tracing::warn!("the kernel does not offer {flag:?}");
-                if flag == InitFlags::FUSE_ATOMIC_O_TRUNC {
-                    return Err(std::io::ErrorKind::Unsupported.into()); // 3.4 needs O_TRUNC in the open
-                }
-            }
-        }
+        let mut features = features::negotiate(config)?;
+        self.kernel.passthrough.ask(config, &self.kernel.cache_dir);
         let _ = config.set_max_write(MAX_WRITE);
         let _ = config.set_max_background(MAX_BACKGROUND);
+        features.push(Feature::on("background requests", MAX_BACKGROUND.to_string()));
+        *self.kernel.negotiated.lock() = features;
         Ok(())
     }
 
@@ -174,7 +178,7 @@ impl Fuse for Adapter {
         _atime: Option<TimeOrNow>,
         mtime: Option<TimeOrNow>,
         _ctime: Option<SystemTime>,
-        _fh: Option<FileHandle>,
+        fh: Option<FileHandle>,
         _crtime: Option<SystemTime>,
         _chgtime: Option<SystemTime>,
         _bkuptime: Option<SystemTime>,
@@ -182,7 +186,7 @@ impl Fuse for Adapter {
         reply: ReplyAttr,
     ) {
         let (fs, caller) = (Arc::clone(&self.fs), caller(req));
-        let change = SetAttr { size, mtime: mtime.map(convert::set_time) };
+        let change = SetAttr { size, mtime: mtime.map(convert::set_time), opened: fh.is_some() };
         self.run_bounded(async move { fs.setattr(caller, ino(node), change).await }, move |r| attr(reply, r));
     }
 
@@ -265,8 +269,14 @@ impl Fuse for Adapter {
 
     fn open(&self, req: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (fs, caller) = (Arc::clone(&self.fs), caller(req));
+        let (kernel, opened_fs, runtime) = (Arc::clone(&self.kernel), Arc::clone(&fs), self.runtime.clone());
         self.run_bounded(async move { fs.open(caller, ino(node), flags.0).await }, move |r| match r {
-            Ok(o) => reply.opened(FileHandle(o.fh), convert::open_flags(&o)),
+            Ok(o) => {
+                if !kernel.passthrough.answer(node.0, &o, reply) {
+                    tracing::warn!("an open failed: the cached file that others read is damaged");
+                    runtime.spawn(async move { opened_fs.release(o.fh).await });
+                }
+            }
             Err(e) => reply.error(errno(&e)),
         });
     }
@@ -323,13 +333,15 @@ impl Fuse for Adapter {
     fn release(
         &self,
         _req: &Request,
-        _ino: INodeNo,
+        node: INodeNo,
         fh: FileHandle,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         _flush: bool,
         reply: ReplyEmpty,
     ) {
+        // First: as soon as the file system knows of the close, a writer may be given the inode (fs/swap.rs).
+        self.kernel.passthrough.closed(node.0);
         let fs = Arc::clone(&self.fs);
         self.run(async move {
             fs.release(fh.0).await;
@@ -344,10 +356,23 @@ impl Fuse for Adapter {
 
     fn opendir(&self, req: &Request, node: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         let (fs, caller) = (Arc::clone(&self.fs), caller(req));
+        let kernel = Arc::clone(&self.kernel);
         self.run_bounded(async move { fs.opendir(caller, ino(node)).await }, move |r| match r {
-            Ok(()) => reply.opened(FileHandle(0), FopenFlags::empty()),
+            Ok(version) => reply.opened(FileHandle(0), kernel.dirs.opened(ino(node), version)),
             Err(e) => reply.error(errno(&e)),
         });
+    }
+
+    fn releasedir(
+        &self,
+        _req: &Request,
+        node: INodeNo,
+        _fh: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.kernel.dirs.closed(ino(node), self.fs.listing_version(ino(node)));
+        reply.ok();
     }
 
     fn readdir(
@@ -458,15 +483,17 @@ impl Fuse for Adapter {
         reply: ReplyCreate,
     ) {
         let (fs, caller, name) = (Arc::clone(&self.fs), caller(req), name.as_bytes().to_vec());
+        let kernel = Arc::clone(&self.kernel);
         let call = async move { fs.create(caller, ino(parent), &name, flags).await };
         self.run_bounded(call, move |r| match r {
             Ok((l, o)) => {
+                kernel.passthrough.created(l.attr.ino.0, &o);
                 reply.created(
                     &l.name_ttl,
                     &file_attr(&l.attr),
                     GENERATION,
                     FileHandle(o.fh),
-                    convert::open_flags(&o),
+                    convert::open_flags(&o.content),
                 );
             }
             Err(e) => reply.error(errno(&e)),

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use fuser::{FileAttr, FileType, FopenFlags, INodeNo, Request, TimeOrNow};
 
-use crate::fs::{Attr, Caller, Opened, SetTime};
+use crate::fs::{Attr, Caller, Content, SetTime};
 use crate::types::{Ino, Timestamp};
 
 /// The block size of `st_blocks` (stat(2)).
@@ -53,12 +53,17 @@ pub(super) fn set_time(t: TimeOrNow) -> SetTime {
     }
 }
 
-/// How an open file behaves in the kernel. An object never changes under its inode, so its pages stay and its close
-/// needs no flush.
-pub(super) const fn open_flags(o: &Opened) -> FopenFlags {
-    if o.immutable {
-        FopenFlags::FOPEN_KEEP_CACHE.union(FopenFlags::FOPEN_NOFLUSH)
-    } else {
-        FopenFlags::empty()
+/// How a file that is opened through the daemon behaves in the kernel. An object never changes under its inode, so its
+/// pages stay and its close needs no flush.
+pub(super) const fn open_flags(content: &Content) -> FopenFlags {
+    match content {
+        Content::Draft => FopenFlags::empty(),
+        Content::Partial | Content::Complete | Content::Verified(_) => {
+            FopenFlags::FOPEN_KEEP_CACHE.union(FopenFlags::FOPEN_NOFLUSH)
+        }
     }
 }
+
+/// How a file that is opened past the daemon behaves: it has no pages of its own to keep, and the kernel answers EIO where
+/// it is told to.
+pub(super) const PASSTHROUGH_FLAGS: FopenFlags = FopenFlags::FOPEN_NOFLUSH;

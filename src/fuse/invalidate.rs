@@ -53,7 +53,12 @@ impl Invalidator {
         let Some(changes) = self.waiting.lock().take() else { return Ok(()) };
         thread::Builder::new().name("invalidator".into()).spawn(move || {
             for change in changes {
-                let told = notifier.inval_entry(INodeNo(change.parent.0), OsStr::new(&change.name));
+                let parent = INodeNo(change.parent.0);
+                // The second one for handles that were open before and are rewound: they are not asked about again
+                // (fuse/cached_dirs.rs). Of a name that the kernel has never met, the first one tells it nothing.
+                let told = notifier
+                    .inval_entry(parent, OsStr::new(&change.name))
+                    .and_then(|()| notifier.inval_inode(parent, 0, 0));
                 if let Err(e) = told {
                     tracing::debug!("the kernel was not told of {}: {e}", change.name);
                 }

@@ -2,11 +2,15 @@
 
 mod adapter;
 mod announce;
+mod cached_dirs;
 mod convert;
 mod errno;
+mod features;
 mod invalidate;
+mod passthrough;
 mod session;
 
+pub use features::Feature;
 pub use invalidate::Invalidator;
 pub use session::{MountError, MountOptions, Mounted, clear_dead_mount, mount};
 

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuser::{Config, MountOption, Session, SessionACL};
+use parking_lot::Mutex;
 use rustix::mount::UnmountFlags;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::adapter::Adapter;
+use super::adapter::{Adapter, Kernel};
+use super::cached_dirs::CachedDirs;
+use super::features::Feature;
 use super::invalidate::Invalidator;
+use super::passthrough::Passthrough;
 use crate::fs::Filesystem;
 
 /// Threads that take requests from the kernel. Calls that wait leave them at once.
@@ -28,6 +32,10 @@ pub struct MountOptions {
     pub read_only: bool,
     /// How long a call may take that waits for the store.
     pub deadline: Duration,
+    /// How long names count as fresh.
+    pub list_ttl: Duration,
+    /// Where the cache keeps its files.
+    pub cache_dir: PathBuf,
 }
 
 /// Why a mount could not be made. `Display` says what to do.
@@ -64,6 +72,7 @@ pub struct Mounted {
     mountpoint: PathBuf,
     device: String,
     invalidator: Arc<Invalidator>,
+    kernel: Arc<Kernel>,
     ended: watch::Receiver<bool>,
 }
 
@@ -83,7 +92,13 @@ pub fn mount(
     }
     let mountpoint = usable(mountpoint)?;
     let (end, ended) = watch::channel(false);
-    let adapter = Adapter::new(Arc::clone(fs), runtime.clone(), options.deadline, end);
+    let kernel = Arc::new(Kernel {
+        passthrough: Passthrough::default(),
+        dirs: CachedDirs::new(options.list_ttl),
+        cache_dir: options.cache_dir.clone(),
+        negotiated: Mutex::new(Vec::new()),
+    });
+    let adapter = Adapter::new(Arc::clone(fs), runtime.clone(), options.deadline, Arc::clone(&kernel), end);
     let mut config = Config::default();
     // A comma would be read as the next option.
     config.mount_options =
@@ -99,6 +114,7 @@ pub fn mount(
         io::ErrorKind::NotFound if !rustix::process::geteuid().is_root() => MountError::NoHelper,
         _ => refused(source),
     })?;
+    kernel.passthrough.probe(&session, &options.cache_dir);
     let background = session.spawn().map_err(refused)?;
     invalidator.start(background.notifier()).map_err(refused)?;
     let device = device_of(&mountpoint).unwrap_or_default();
@@ -107,13 +123,32 @@ pub fn mount(
     // Dropped, it would unmount whatever is on that path then, which may be another mount by now. The end of the
     // session is told by the adapter; unmounting is done here, by name and device.
     std::mem::forget(background);
-    Ok(Mounted { mountpoint, device, invalidator: Arc::clone(invalidator), ended })
+    Ok(Mounted { mountpoint, device, invalidator: Arc::clone(invalidator), kernel, ended })
 }
 
 impl Mounted {
     /// Returns the mountpoint without symbolic links.
     pub fn mountpoint(&self) -> &Path {
         &self.mountpoint
+    }
+
+    /// Returns what the kernel does to spare requests, and what it does not.
+    pub fn features(&self) -> Vec<Feature> {
+        let passthrough = match self.kernel.passthrough.off() {
+            None => Feature::on("passthrough", ""),
+            Some(why) => Feature::off("passthrough", why),
+        };
+        let mut features = vec![
+            passthrough,
+            Feature::on("page cache", ""),
+            Feature::on("cached directories", ""),
+            Feature::on("threads", THREADS.to_string()),
+            // What the kernel offers stays, 128 KiB: it reads as much around each page fault in a mapping, and of an object
+            // that is not here all of that is fetched. Sequential readers are fetched ahead of by this daemon.
+            Feature::off("read-ahead of 1 MiB", "every page fault in a mapping would fetch as much"),
+        ];
+        features.extend(self.kernel.negotiated.lock().iter().cloned());
+        features
     }
 
     /// Waits until the mount is gone, whoever unmounted it.

@@ -22,6 +22,7 @@ pub mod plan;
 mod prefetch;
 mod pressure;
 mod transfer;
+mod warm;
 mod whole;
 
 use std::collections::HashMap;

@@ -64,6 +64,11 @@ impl OpenObject {
         self.target.cached.complete_file()
     }
 
+    /// Returns whether all of it is on disk, verified or not.
+    pub fn is_complete(&self) -> bool {
+        self.target.cached.is_complete()
+    }
+
     /// Returns how many of the object's bytes are on disk here.
     pub fn cached_bytes(&self) -> u64 {
         self.target.cached.bytes_on_disk()

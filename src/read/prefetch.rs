@@ -16,7 +16,7 @@ use crate::types::ByteRange;
 const FILL_PAUSE: Duration = Duration::from_millis(10);
 
 /// The size of requests that fill an object in the background, in bytes: small enough not to hold memory for long.
-const FILL_REQUEST: u64 = 4 * 1024 * 1024;
+pub(super) const FILL_REQUEST: u64 = 4 * 1024 * 1024;
 
 impl ObjectReader {
     /// Begins to fetch `range` in requests of `request` bytes, as far as memory and slots go. Returns from where on nothing

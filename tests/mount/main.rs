@@ -23,6 +23,7 @@ macro_rules! on_both_stores {
     };
 }
 
+mod cache_command;
 mod catalog;
 mod close;
 mod covers;
@@ -30,9 +31,12 @@ mod damage;
 mod delete;
 mod drafts_command;
 mod expiry;
+mod found_by_model;
 mod interrupted;
+mod kernel;
 mod namespace;
 mod never_overwrite;
+mod passthrough;
 mod put_back;
 mod queue;
 mod reading;

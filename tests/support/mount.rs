@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::os::unix::process::CommandExt;
@@ -75,6 +76,7 @@ pub struct Setup {
     config: String,
     objects: Vec<(String, Vec<u8>)>,
     state: Option<PathBuf>,
+    user: Option<u32>,
     prepare: Box<dyn FnOnce(&S3Server)>,
     shared: Option<Shared>,
 }
@@ -94,6 +96,7 @@ impl Setup {
             config: CONFIG.to_owned(),
             objects: Vec::new(),
             state: None,
+            user: None,
             prepare: Box::new(|_| {}),
             shared: None,
         }
@@ -114,6 +117,13 @@ impl Setup {
     /// Uses this state directory.
     pub fn state(mut self, dir: &Path) -> Self {
         self.state = Some(dir.to_owned());
+        self
+    }
+
+    /// Lets this user mount, who has no rights and no groups. Nobody else, root included, can look into the mount then.
+    /// For tests that run as root.
+    pub fn user(mut self, uid: u32) -> Self {
+        self.user = Some(uid);
         self
     }
 
@@ -167,7 +177,12 @@ impl Setup {
     fn place(self) -> TestMount {
         demand_fuse();
         // beside the program and not in /tmp, which may be a tmpfs: the real disk's rules count
-        let home = tempfile::Builder::new().prefix("mount-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut builder = tempfile::Builder::new();
+        let home = builder.prefix("mount-");
+        // another user may not be able to get there
+        let home =
+            if self.user.is_some() { home.tempdir() } else { home.tempdir_in(env!("CARGO_TARGET_TMPDIR")) };
+        let home = home.unwrap();
         // sockets have short paths only
         let runtime = tempfile::Builder::new().prefix("cairnfs-").tempdir().unwrap();
         for dir in ["m", "host", "store"] {
@@ -191,7 +206,12 @@ impl Setup {
             Kind::Seaweed => endpoint = Some(seaweed().endpoint().to_owned()),
         }
         let state = self.state.unwrap_or_else(|| home.path().join("state"));
-        let mount = TestMount { home, runtime, state, store, server, endpoint, daemon: None, may_err: false };
+        for path in [home.path(), &home.path().join("m"), &store, runtime.path()] {
+            std::os::unix::fs::chown(path, self.user, self.user).unwrap();
+        }
+        let user = self.user;
+        let mount =
+            TestMount { home, runtime, state, store, server, endpoint, user, daemon: None, may_err: false };
         for (key, data) in &self.objects {
             mount.put_object(key, data);
         }
@@ -209,6 +229,8 @@ pub struct TestMount {
     server: Option<Arc<S3Server>>,
     /// `None` for `file://`.
     endpoint: Option<String>,
+    /// Who mounts; `None`: who runs the test.
+    user: Option<u32>,
     daemon: Option<Child>,
     may_err: bool,
 }
@@ -445,7 +467,11 @@ impl TestMount {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cairnfs"));
+        self.command_of(env!("CARGO_BIN_EXE_cairnfs"))
+    }
+
+    fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command.env_clear().envs(["PATH", "LANG"].iter().filter_map(|n| Some((n, std::env::var_os(n)?))));
         command.env("HOME", self.home.path()).env("RUNTIME_DIRECTORY", self.runtime.path());
         command.envs(self.store_environment());
@@ -469,7 +495,12 @@ impl TestMount {
 
     fn spawn(&mut self, notify: Option<&str>) -> Child {
         let log = File::options().create(true).append(true).open(self.home.path().join("log")).unwrap();
-        let mut command = self.command();
+        // by its descriptor: another user may not be able to get to its path
+        let program = File::open(env!("CARGO_BIN_EXE_cairnfs")).unwrap();
+        let mut command = match self.user {
+            None => self.command(),
+            Some(_) => self.command_of(&format!("/proc/self/fd/{}", program.as_raw_fd())),
+        };
         command.args(["mount", &self.url()]).arg(self.path(""));
         command.arg("--config").arg(self.home.path().join("config.toml"));
         command.arg("--state-dir").arg(&self.state).arg("--cache-dir").arg(self.home.path().join("cache"));
@@ -483,9 +514,19 @@ impl TestMount {
         if let Some(name) = notify {
             command.env("NOTIFY_SOCKET", name);
         }
-        // SAFETY: prctl is async-signal-safe; a mount must not outlive a test that was killed.
+        let user = self.user.map(|uid| (uid, program.as_raw_fd()));
+        // SAFETY: these calls are async-signal-safe; a mount must not outlive a test that was killed.
         unsafe {
-            command.pre_exec(|| {
+            command.pre_exec(move || {
+                if let Some((uid, program)) = user {
+                    let done = libc::fcntl(program, libc::F_SETFD, 0) == 0
+                        && libc::setgroups(0, std::ptr::null()) == 0
+                        && libc::setgid(uid) == 0
+                        && libc::setuid(uid) == 0;
+                    if !done {
+                        return Err(std::io::Error::last_os_error());
+                    }
+                }
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                 Ok(())
             });

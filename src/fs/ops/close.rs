@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::catalog::Shown;
 use crate::drafts::draft::Draft;
 use crate::drafts::state::{CloseAction, CloseFacts, on_flush, on_release};
 use crate::fs::handle::Handle;
@@ -23,6 +24,9 @@ impl Filesystem {
         let Handle::Draft { draft, writable: true, opener } = &*handle else { return Ok(()) };
         if self.is_settled(draft) {
             return Ok(());
+        }
+        if self.is_deleted(draft)? {
+            return self.save(draft).await;
         }
         let (closer, killed) = self.look_at_closer(caller).await;
         if let Some(closer) = closer
@@ -72,6 +76,13 @@ impl Filesystem {
         known.published || known.set_aside || known.unlinked
     }
 
+    /// Returns whether another process has deleted the draft as saved content (3.4): it is not published any more, and what
+    /// becomes of it is decided when the delete is due.
+    fn is_deleted(&self, draft: &Draft) -> FsResult<bool> {
+        let row = draft.state.lock().row;
+        Ok(self.catalog.entry_by_row(row)?.is_some_and(|entry| entry.shown == Shown::Hidden))
+    }
+
     /// Returns whether no process that opened the draft for writing, nor a child of one, can still write to it.
     async fn nobody_holds(&self, draft: &Arc<Draft>) -> bool {
         let (mut openers, beside_ino): (Vec<ProcessId>, _) = {
@@ -95,26 +106,29 @@ impl Filesystem {
         let Some(handle) = self.handles.remove(fh) else { return };
         let Handle::Draft { draft, writable, opener } = &*handle else { return };
         Self::note_use(draft); // before it counts as closed
-        let last = {
+        let (last, last_writer) = {
             let mut known = draft.state.lock();
             known.handles = known.handles.saturating_sub(1);
             if *writable && let Some(at) = known.writers.iter().position(|w| w == opener) {
                 known.writers.swap_remove(at);
             }
-            known.handles == 0
+            (known.handles == 0, *writable && known.writers.is_empty())
         };
-        if last {
-            self.released(draft).await;
+        if last || last_writer {
+            self.released(draft, last, last_writer).await;
         }
     }
 
-    /// Nobody has the draft open any more.
-    async fn released(&self, draft: &Arc<Draft>) {
+    /// Nobody has the draft open any more (`last`), or nobody for writing (`last_writer`): the end of a reader decides nothing.
+    async fn released(&self, draft: &Arc<Draft>, last: bool, last_writer: bool) {
         let (published, unlinked, set_aside, publishing, beside) = {
             let k = draft.state.lock();
             (k.published, k.unlinked, k.set_aside, k.publishing, k.beside.is_some())
         };
-        let done = if published {
+        let decided = published || unlinked || publishing || set_aside;
+        let done = if decided && !last {
+            Ok(())
+        } else if published {
             self.put_away_published(draft);
             Ok(())
         } else if unlinked {
@@ -124,10 +138,13 @@ impl Filesystem {
         } else if set_aside {
             self.locals.lock().remove(&draft.ino);
             Ok(())
+        } else if self.is_deleted(draft).unwrap_or(false) {
+            Ok(())
         } else {
             match on_release(close_facts(draft, true, true)) {
-                CloseAction::Nothing if beside => self.forget_beside(draft),
+                CloseAction::Nothing if beside && last => self.forget_beside(draft),
                 CloseAction::Nothing => Ok(()),
+                _ if !last_writer => Ok(()),
                 CloseAction::Save => self.save(draft).await,
                 CloseAction::Publish if self.options.publish_after.is_zero() => {
                     self.publish_later(draft);

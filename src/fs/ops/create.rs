@@ -35,7 +35,7 @@ impl Filesystem {
         flags: i32,
     ) -> FsResult<(Looked, Opened)> {
         let (_, dir, name) = self.dir_for_change(caller, parent, name)?;
-        let open_mode = Mode { write: true, ..Mode::from_flags(flags) };
+        let open_mode = Mode::from_flags(flags);
         let new = self.new_file(caller, parent, &dir, &name, flags).await?;
         let (draft, opened) = {
             let _names = self.namespace.lock();
@@ -101,7 +101,10 @@ impl Filesystem {
             if flags & libc::O_EXCL != 0 && !put_back {
                 return Err(FsError::Exists);
             }
-            // What was unlinked and is made again is a new file: nothing of the old one is in it.
+            // What was unlinked and is made again is a new file: nothing of the old one, or of a draft beside it, is in it.
+            if put_back && existing.kind == Kind::Object && !scratch {
+                return self.new_beside_object(caller, &existing, dir, true);
+            }
             let flags = if put_back { flags | libc::O_TRUNC } else { flags };
             if scratch && existing.kind == Kind::Object {
                 let empty = flags & (libc::O_TRUNC | libc::O_EXCL) != 0;

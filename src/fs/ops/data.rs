@@ -40,11 +40,7 @@ impl Filesystem {
         let Handle::Draft { draft, writable: true, .. } = &*handle else {
             return Some(Err(FsError::BadHandle));
         };
-        let waits = {
-            let known = draft.state.lock();
-            known.publishing || known.published || known.origin != Origin::Own
-        };
-        if waits { None } else { Some(self.write_local(draft, offset, data)) }
+        self.write_local(draft, offset, data)
     }
 
     /// Writes `data` at `offset` and returns how many bytes.
@@ -54,17 +50,39 @@ impl Filesystem {
     pub async fn write(&self, ino: Ino, fh: u64, offset: u64, data: Bytes) -> FsResult<u32> {
         let handle = self.handle(ino, fh).await?;
         let Handle::Draft { draft, writable: true, .. } = &*handle else { return Err(FsError::BadHandle) };
-        self.copy_origin(draft).await?;
+        loop {
+            self.copy_origin(draft).await?;
+            self.end_of_publish(draft).await?;
+            if let Some(written) = self.write_local(draft, offset, &data) {
+                return written;
+            }
+        }
+    }
+
+    /// Waits until `draft` is not being published, and begins it again where it is an object now.
+    async fn end_of_publish(&self, draft: &Arc<Draft>) -> FsResult<()> {
         if draft.state.lock().publishing {
             drop(draft.busy.lock().await);
         }
         if draft.state.lock().published {
             self.begin_again(draft)?;
         }
-        self.write_local(draft, offset, &data)
+        Ok(())
     }
 
-    fn write_local(&self, draft: &Draft, offset: u64, data: &[u8]) -> FsResult<u32> {
+    /// Writes to the staging file; `None` where something has to be waited for first.
+    fn write_local(&self, draft: &Draft, offset: u64, data: &[u8]) -> Option<FsResult<u32>> {
+        let _writing = draft.writing.read();
+        {
+            let known = draft.state.lock();
+            if known.publishing || known.published || known.origin != Origin::Own {
+                return None;
+            }
+        }
+        Some(self.write_open(draft, offset, data))
+    }
+
+    fn write_open(&self, draft: &Draft, offset: u64, data: &[u8]) -> FsResult<u32> {
         let end = offset.saturating_add(data.len() as u64);
         self.check_size(draft, end)?;
         let growth = end.saturating_sub(draft.state.lock().size);
@@ -109,18 +127,20 @@ impl Filesystem {
 
     /// Sets the size of a draft or scratch file.
     pub(in crate::fs) async fn truncate_local(&self, draft: &Arc<Draft>, size: u64) -> FsResult<()> {
-        if draft.state.lock().publishing {
-            drop(draft.busy.lock().await);
+        loop {
+            self.end_of_publish(draft).await?;
+            if size > 0 {
+                self.copy_origin(draft).await?;
+            }
+            let _busy = draft.busy.lock().await; // nobody publishes it, or fetches the object's content, meanwhile
+            if !draft.state.lock().published {
+                draft.state.lock().origin = Origin::Own; // nothing of the object is wanted any more, or all is here
+                return self.truncate_open(draft, size);
+            }
         }
-        if draft.state.lock().published {
-            self.begin_again(draft)?;
-        }
-        if size == 0 {
-            let _busy = draft.busy.lock().await;
-            draft.state.lock().origin = Origin::Own; // nothing of the object is wanted any more
-        } else {
-            self.copy_origin(draft).await?;
-        }
+    }
+
+    fn truncate_open(&self, draft: &Draft, size: u64) -> FsResult<()> {
         self.check_size(draft, size)?;
         let (before, covers) = {
             let k = draft.state.lock();

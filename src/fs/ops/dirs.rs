@@ -49,14 +49,20 @@ impl Filesystem {
         self.looked(&entry)
     }
 
-    /// Checks that a directory may be read, and makes sure its listing is fresh.
+    /// Checks that a directory may be read, and makes sure its listing is fresh. Returns the listing's version.
     ///
     /// # Errors
     /// [`FsError::Io`] where it was never listed and the store cannot be reached.
-    pub async fn opendir(&self, caller: Caller, ino: Ino) -> FsResult<()> {
+    pub async fn opendir(&self, caller: Caller, ino: Ino) -> FsResult<u64> {
         let (dir, _) = self.dir(ino)?;
         check_access(caller, &self.options.ownership.attr(&dir), Want::READ)?;
-        self.ensure_listed(&dir).await
+        self.ensure_listed(&dir).await?;
+        Ok(self.listing_version(ino))
+    }
+
+    /// Returns a number that is another one after every change of a name in the directory `ino`, whoever made it.
+    pub fn listing_version(&self, ino: Ino) -> u64 {
+        self.catalog.listing_version(ino)
     }
 
     /// Returns the next names behind `cookie` (0 = from the begin; `.` and `..` are not among them), none at the end.

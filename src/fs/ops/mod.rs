@@ -15,6 +15,6 @@ mod xattr;
 
 pub use dirs::DirEntry;
 pub(super) use open::Mode;
-pub use open::Opened;
+pub use open::{Content, Opened};
 pub use setattr::{SetAttr, SetTime};
 pub use statfs::StatFs;

@@ -1,5 +1,6 @@
 //! Opening what exists: objects for reading, drafts, and the redirect that makes writing an object a draft beside it.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use super::close::close_facts;
@@ -13,15 +14,39 @@ use crate::fs::locals::NewLocal;
 use crate::fs::redirect::Second;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, Want, join, process_of};
 use crate::layout::FilePlacement;
+use crate::read::OpenObject;
 use crate::types::{Clock, ETag, FileName, Ino, ObjectKey};
 
 /// An open file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Opened {
     /// The handle.
     pub fh: u64,
-    /// The content never changes under this inode: the kernel may keep its pages, and a close needs no flush.
-    pub immutable: bool,
+    /// What it reads from.
+    pub content: Content,
+}
+
+/// Where the content of an open file is. That of an object never changes under its inode.
+#[derive(Debug)]
+pub enum Content {
+    /// In a staging file; it changes.
+    Draft,
+    /// Of an object, not all of it on this host.
+    Partial,
+    /// Of an object, all of it on this host, not verified yet.
+    Complete,
+    /// Of an object, all of it in this host file, which may be read from directly. Nobody may write to it.
+    Verified(File),
+}
+
+impl Content {
+    fn of(object: &OpenObject) -> Self {
+        match object.complete_cache_file() {
+            Some(file) => Self::Verified(file),
+            None if object.is_complete() => Self::Complete,
+            None => Self::Partial,
+        }
+    }
 }
 
 /// What the flags of an open ask for.
@@ -93,12 +118,13 @@ impl Filesystem {
         let etag = entry.etag.clone().ok_or(FsError::Stale)?;
         let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
         let object = self.reader.open(Version { key, etag, size: entry.size }, sha256);
+        let content = Content::of(&object);
         let handle = Handle::Object { object, _open: self.opens.open(entry.row) };
         // Counted first, looked at again second: a swap (fs/swap.rs) does it the other way round, so one sees the other.
         if self.catalog.entry(entry.ino)?.is_none_or(|now| now.row != entry.row) {
             return Err(FsError::Stale);
         }
-        Ok(Opened { fh: self.handles.add(handle), immutable: true })
+        Ok(Opened { fh: self.handles.add(handle), content })
     }
 
     async fn open_draft(
@@ -125,7 +151,17 @@ impl Filesystem {
         if mode.truncate && self.belongs_to_another(&draft, caller) {
             return self.redirect_beside_draft(caller, entry);
         }
-        let opened = self.attach(&draft, caller, mode);
+        let opened = {
+            let _names = self.namespace.lock(); // a draft of which nothing came is forgotten under it
+            let forgotten = {
+                let known = draft.state.lock();
+                known.unlinked && known.handles == 0
+            };
+            if forgotten {
+                return Err(FsError::Stale); // what was written to it would be lost; the path leads elsewhere now
+            }
+            self.attach(&draft, caller, mode)
+        };
         // Only now: until there is a handle, the redirect is what keeps the draft.
         self.redirects.arrived(caller.tid, draft.ino);
         if mode.truncate
@@ -150,7 +186,7 @@ impl Filesystem {
         }
         Self::note_use(draft);
         let handle = Handle::Draft { draft: Arc::clone(draft), writable: mode.write, opener };
-        Opened { fh: self.handles.add(handle), immutable: false }
+        Opened { fh: self.handles.add(handle), content: Content::Draft }
     }
 
     /// Returns whether O_TRUNC would cost another process its content: it is writing, or has saved (3.4).
@@ -271,13 +307,25 @@ impl Filesystem {
         dir: &str,
         empty: bool,
     ) -> FsResult<Arc<Draft>> {
-        let path = join(dir, &entry.name);
-        let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
+        let key = ObjectKey::new(join(dir, &entry.name)).map_err(|_| FsError::NameTooLong)?;
         let own = self.draft_beside(&key, caller);
         // What another process writes as well is not truncated (3.4).
         if let Some(draft) = own.filter(|d| !empty || !self.belongs_to_another(d, caller)) {
             return Ok(draft);
         }
+        self.new_beside_object(caller, entry, dir, empty)
+    }
+
+    /// Makes a draft beside the object `entry`, whether or not the caller has one.
+    pub(in crate::fs) fn new_beside_object(
+        &self,
+        caller: Caller,
+        entry: &Entry,
+        dir: &str,
+        empty: bool,
+    ) -> FsResult<Arc<Draft>> {
+        let path = join(dir, &entry.name);
+        let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
         let etag = entry.etag.clone().ok_or(FsError::Stale)?;
         let origin = if empty || entry.size == 0 {
             Origin::Own

@@ -109,9 +109,9 @@ impl Filesystem {
         if self.catalog.has_children(entry.ino)? {
             return Err(FsError::NotEmpty);
         }
-        let below = format!("{full}/");
-        self.delete_unsent(|d| d.key.as_str().starts_with(&below))?;
-        self.carry_out_deletes_below(&full).await?;
+        if !self.carry_out_deletes_below(&full).await? {
+            return Err(FsError::NotEmpty);
+        }
         let _names = self.namespace.lock();
         if self.catalog.has_children(entry.ino)? {
             return Err(FsError::NotEmpty);
@@ -122,14 +122,16 @@ impl Filesystem {
         Ok(())
     }
 
-    /// A directory that goes takes its pending deletes along, or the next listing would show it again.
-    async fn carry_out_deletes_below(&self, path: &str) -> FsResult<()> {
-        let prefix = format!("{path}/");
+    /// A directory that goes takes its pending deletes along, or the next listing would show it, and them, again. Returns
+    /// whether all could be carried out: what somebody has open keeps its directory.
+    pub(super) async fn carry_out_deletes_below(&self, path: &str) -> FsResult<bool> {
+        let below = format!("{path}/");
+        self.delete_unsent(|d| d.key.as_str().starts_with(&below))?;
         for delete in self.catalog.deletes()? {
-            if delete.key.as_str().starts_with(&prefix) {
+            if delete.key.as_str().starts_with(&below) {
                 self.deletes.settle(&delete.key).await;
             }
         }
-        Ok(())
+        Ok(!self.catalog.deletes()?.iter().any(|d| d.key.as_str().starts_with(&below)))
     }
 }

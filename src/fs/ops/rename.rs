@@ -118,6 +118,13 @@ impl Filesystem {
             let _names = self.namespace.lock();
             let to = self.make_room(caller, target, to_dir, new_name, path, scratch)?;
             self.move_local(caller, &draft, source, to_dir, &to)?;
+            let is_nothing = {
+                let k = draft.state.lock();
+                to.beside.is_some() && k.size == 0 && k.writers.is_empty()
+            };
+            if is_nothing {
+                return self.unlink_local(&draft); // an empty draft beside an object is dropped (3.8)
+            }
             to
         };
         let publish_now = {
@@ -274,6 +281,9 @@ impl Filesystem {
             return Err(self.refused(&path, &refusal));
         }
         self.list_below(source).await?;
+        if !self.carry_out_deletes_below(&old).await? || !self.carry_out_deletes_below(&path).await? {
+            return Err(FsError::CrossDevice);
+        }
         let _names = self.namespace.lock();
         match self.held_below(source)? {
             Held::Nothing => {}
@@ -400,10 +410,19 @@ impl Filesystem {
         };
         if size > 0 {
             self.finish(&draft, self.options.rename_wait).await?;
+        } else if draft.state.lock().beside.is_some() {
+            let looked = self.getattr(entry.ino)?;
+            self.forget_beside(&draft)?; // an empty draft beside an object is dropped (3.8)
+            return Ok(looked);
         }
-        let mut looked = self.getattr(entry.ino)?;
-        // The kernel takes the answer for the new name, which another file holds where this one got a suffix.
-        if self.catalog.entry(entry.ino)?.is_none_or(|now| now.name != new_name.as_str()) {
+        // The kernel takes the answer for the new name, which another file holds where this one got a suffix, or was not
+        // stored again since its bytes are there already (4.7).
+        let made = match self.catalog.entry(entry.ino)? {
+            Some(made) => made,
+            None => self.listed_child(&to_dir, &to_path, &new_name).await?,
+        };
+        let mut looked = self.looked(&made)?;
+        if made.ino != entry.ino || made.name != new_name.as_str() {
             looked.name_ttl = Duration::ZERO;
         }
         Ok(looked)

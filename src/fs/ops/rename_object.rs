@@ -97,6 +97,7 @@ impl Filesystem {
             meta.written_for = Some(key.clone());
             meta.attempt = None;
             meta.content_type = Some(content_type(&name));
+            self.deletes.settle(&key).await; // a name that another process deleted is free (5.2)
             match retry::retry(patience, || self.store.copy(from, &etag, &key, &meta)).await {
                 Ok(info) => return Ok((name, facts(&self.layout, &info, Some(Clock.now())))),
                 Err(StoreError::AlreadyExists(_)) => {

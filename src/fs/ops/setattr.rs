@@ -24,19 +24,25 @@ pub struct SetAttr {
     pub size: Option<u64>,
     /// New modification time.
     pub mtime: Option<SetTime>,
+    /// The caller has the file open (ftruncate), and does not only name it (truncate).
+    pub opened: bool,
 }
 
 impl Filesystem {
     /// Changes attributes and returns what they are then.
     ///
     /// # Errors
-    /// [`FsError::NotPermitted`] for the size of an object.
+    /// [`FsError::NotPermitted`] for the size of an object, and of a draft that another process has saved: it counts as
+    /// one (semantics 3.4).
     pub async fn setattr(&self, caller: Caller, ino: Ino, change: SetAttr) -> FsResult<Looked> {
         let entry = self.catalog.entry(ino)?.ok_or(FsError::Stale)?;
         let draft = self.local(ino)?;
         if let Some(size) = change.size {
             let Some(draft) = &draft else { return Err(FsError::NotPermitted) };
             crate::fs::attr::check_access(caller, &self.attr_of(&entry)?, crate::fs::Want::WRITE)?;
+            if !change.opened && self.is_anothers_content(draft, caller) {
+                return Err(FsError::NotPermitted);
+            }
             self.truncate_local(draft, size).await?;
         }
         if let Some(time) = change.mtime {

@@ -1,0 +1,242 @@
+//! Passthrough: reads of an object that is complete on this host go from the kernel to the cache file, past this daemon.
+//!
+//! The kernel takes only one kind of open at a time for an inode, through the daemon or past it, and past it with one
+//! registration of one file; any other open fails with EIO. So what kind an inode is of is decided here before the open
+//! is answered, and changes only while nobody has it open. The kernel counts a close before it tells of it: what is
+//! closed here is closed there.
+//!
+//! # Invariants
+//! * A writer is never let past the daemon: the kernel opens the file anew, with the writer's rights to write.
+//! * Only a file whose whole content has been verified is registered, and nobody writes to it again
+//!   (`cache/host_file.rs`).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use fuser::{BackingId, InitFlags, KernelConfig, ReplyOpen};
+use parking_lot::Mutex;
+use rustix::io::Errno;
+
+use super::convert;
+use crate::fs::{Content, Opened};
+
+/// How deep the cache's file system may be stacked on others. Overlayfs, the disk of containers, is one floor; with
+/// two, no overlay can be laid over the mount, so that is asked for only where it must be.
+const DEPTH: u32 = 1;
+/// See [`DEPTH`].
+const DEPTH_ON_OVERLAY: u32 = 2;
+
+/// `f_type` of statfs(2) for overlayfs (linux/magic.h).
+const OVERLAYFS: u64 = 0x794c_7630;
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(super) struct Passthrough {
+    /// Why every open goes through the daemon; once said, it stays.
+    off: OnceLock<String>,
+    inodes: Mutex<Inodes<BackingId>>,
+}
+
+impl Passthrough {
+    /// Asks the kernel for it while the connection is being made. `cache` is where the files will be.
+    pub(super) fn ask(&self, config: &mut KernelConfig, cache: &Path) {
+        let offered = config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok();
+        let depth = if is_overlay(cache) { DEPTH_ON_OVERLAY } else { DEPTH };
+        if !offered || config.set_max_stack_depth(depth).is_err() {
+            self.turn_off(
+                "the kernel does not offer it (Linux 6.9 does, with CONFIG_FUSE_PASSTHROUGH)".into(),
+            );
+        }
+    }
+
+    /// Tries it on an empty file of the directory `cache`, once the connection stands, so that `cairnfs status` can tell.
+    pub(super) fn probe(&self, device: impl AsFd, cache: &Path) {
+        if self.off.get().is_some() {
+            return;
+        }
+        // The kernel keeps the file, which has no name, until the mount ends: there is no way to hand it back from here.
+        let tried = tempfile::tempfile_in(cache).and_then(|file| BackingId::create_raw(device, file));
+        if let Err(e) = tried {
+            self.refused(&e);
+        }
+    }
+
+    /// Returns why it is off; `None` while it is on.
+    pub(super) fn off(&self) -> Option<&str> {
+        self.off.get().map(String::as_str)
+    }
+
+    /// Answers an open. `false` where it had to be refused, since the kernel reads a file past the daemon that has turned
+    /// out to be damaged: what was opened is not open then.
+    pub(super) fn answer(&self, node: u64, opened: &Opened, reply: ReplyOpen) -> bool {
+        let register = |file: &File| {
+            if self.off.get().is_some() {
+                return None;
+            }
+            reply.open_backing(file).inspect_err(|e| self.refused(e)).ok().map(Arc::new)
+        };
+        // Decided and registered under one lock: two opens must not register the file twice.
+        let way = self.inodes.lock().open(node, &opened.content, register);
+        let fh = fuser::FileHandle(opened.fh);
+        match way {
+            Some(Way::Daemon) => reply.opened(fh, convert::open_flags(&opened.content)),
+            Some(Way::Past(id)) => reply.opened_passthrough(fh, convert::PASSTHROUGH_FLAGS, &id),
+            None => {
+                reply.error(fuser::Errno::EIO);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Counts an open that was answered otherwise, by a create.
+    pub(super) fn created(&self, node: u64, opened: &Opened) {
+        let way = self.inodes.lock().open(node, &opened.content, |_| None);
+        debug_assert!(way.is_some(), "a draft was made under the inode of an object that is open");
+    }
+
+    /// Counts a close.
+    pub(super) fn closed(&self, node: u64) {
+        self.inodes.lock().close(node);
+    }
+
+    fn refused(&self, e: &io::Error) {
+        match e.raw_os_error().map(Errno::from_raw_os_error) {
+            // for the moment only
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR) => {
+                tracing::debug!("a cached file could not be handed to the kernel: {e}");
+            }
+            Some(Errno::PERM) => self.turn_off("needs root or CAP_SYS_ADMIN".into()),
+            Some(Errno::LOOP) => self.turn_off("the cache directory is on a stacked file system".into()),
+            _ => self.turn_off(format!("the kernel refuses the cache directory: {e}")),
+        }
+    }
+
+    fn turn_off(&self, why: String) {
+        if self.off.set(why).is_ok() {
+            tracing::info!(
+                "passthrough is off, reads go through the daemon: {}",
+                self.off().unwrap_or_default()
+            );
+        }
+    }
+}
+
+fn is_overlay(dir: &Path) -> bool {
+    rustix::fs::statfs(dir).is_ok_and(|s| u64::try_from(s.f_type).is_ok_and(|t| t == OVERLAYFS))
+}
+
+/// How an open reaches the content.
+#[derive(Debug, PartialEq, Eq)]
+enum Way<B> {
+    Daemon,
+    Past(Arc<B>),
+}
+
+/// What the kernel has open of each inode; those that are not here are idle.
+#[derive(Debug)]
+struct Inodes<B>(HashMap<u64, Use<B>>);
+
+#[derive(Debug)]
+enum Use<B> {
+    Daemon(usize),
+    Past(Arc<B>, usize),
+}
+
+impl<B> Default for Inodes<B> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<B> Inodes<B> {
+    /// Counts one more open of `node` and says how it is to be answered; `None`: not at all.
+    fn open(
+        &mut self,
+        node: u64,
+        content: &Content,
+        register: impl FnOnce(&File) -> Option<Arc<B>>,
+    ) -> Option<Way<B>> {
+        match (self.0.get_mut(&node), content) {
+            (Some(Use::Daemon(n)), _) => {
+                *n += 1;
+                Some(Way::Daemon)
+            }
+            // Verified or not by whatever digest has become known since: it is the file that others read.
+            (Some(Use::Past(id, n)), Content::Verified(_) | Content::Complete) => {
+                *n += 1;
+                Some(Way::Past(Arc::clone(id)))
+            }
+            (Some(Use::Past(..)), Content::Partial | Content::Draft) => None,
+            (None, content) => {
+                let file = if let Content::Verified(file) = content { Some(file) } else { None };
+                let id = file.and_then(register);
+                let (way, first) = match id {
+                    Some(id) => (Way::Past(Arc::clone(&id)), Use::Past(id, 1)),
+                    None => (Way::Daemon, Use::Daemon(1)),
+                };
+                self.0.insert(node, first);
+                Some(way)
+            }
+        }
+    }
+
+    fn close(&mut self, node: u64) {
+        let Some(Use::Daemon(n) | Use::Past(_, n)) = self.0.get_mut(&node) else { return };
+        *n = n.saturating_sub(1);
+        if *n == 0 {
+            self.0.remove(&node);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verified() -> Content {
+        Content::Verified(tempfile::tempfile().unwrap())
+    }
+
+    fn past(id: u32) -> Option<Way<u32>> {
+        Some(Way::Past(Arc::new(id)))
+    }
+
+    #[test]
+    fn open_past_the_daemon_is_shared_until_the_last_close() {
+        let mut inodes = Inodes::default();
+        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(7))), past(7));
+        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(8))), past(7));
+        assert_eq!(inodes.open(2, &Content::Complete, |_| None), past(7));
+        for _ in 0..3 {
+            inodes.close(2);
+        }
+        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(8))), past(8));
+    }
+
+    #[test]
+    fn open_through_the_daemon_binds_later_ones_until_the_last_close() {
+        let mut inodes = Inodes::default();
+        assert_eq!(inodes.open(2, &Content::Partial, |_| Some(Arc::new(7))), Some(Way::Daemon));
+        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(7))), Some(Way::Daemon));
+        inodes.close(2);
+        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(7))), Some(Way::Daemon));
+        inodes.close(2);
+        inodes.close(2);
+        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(7))), past(7));
+        assert_eq!(inodes.open(3, &verified(), |_| None), Some(Way::Daemon));
+    }
+
+    #[test]
+    fn file_found_damaged_while_it_is_read_past_the_daemon_is_not_opened_again() {
+        let mut inodes = Inodes::default();
+        inodes.open(2, &verified(), |_| Some(Arc::new(7)));
+        assert_eq!(inodes.open(2, &Content::Partial, |_| Some(Arc::new(8))), None);
+        inodes.close(2);
+        assert_eq!(inodes.open(2, &Content::Partial, |_| Some(Arc::new(8))), Some(Way::Daemon));
+    }
+}

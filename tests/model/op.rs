@@ -1,0 +1,355 @@
+//! What a sequence is made of: the operations, what they mean in a state, and how they read.
+
+use std::fmt;
+
+use crate::model::State;
+
+/// A process. `A` and `B` work on the first mount, `C` on the second mount of the same bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    A,
+    B,
+    C,
+}
+
+impl Who {
+    /// The mount that it works on.
+    pub const fn mount(self) -> usize {
+        match self {
+            Self::A | Self::B => 0,
+            Self::C => 1,
+        }
+    }
+}
+
+/// A name, as a seed can say it before anything has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pick {
+    Named(String),
+    /// One of the alternative names that came about.
+    Alternative(u8),
+}
+
+/// One of the descriptors or maps of a process: before it is resolved a draw, after it a slot.
+pub type Slot = u32;
+
+/// The descriptor that was opened last.
+pub const LAST: Slot = u32::MAX;
+
+/// Names of directories, where the domain has them.
+pub const DIRS: [&str; 2] = ["sub", "other"];
+
+/// How a name is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    Plain,
+    NoReplace,
+    Exchange,
+}
+
+/// Bytes that are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Data {
+    /// Bytes that no other seed has.
+    Fresh(u64, usize),
+    /// What the file of that name holds at the moment.
+    Of(String),
+    Bytes(Vec<u8>),
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    Open {
+        who: Who,
+        name: Pick,
+        flags: i32,
+        slot: Slot,
+    },
+    Write {
+        who: Who,
+        slot: Slot,
+        data: Data,
+    },
+    Pwrite {
+        who: Who,
+        slot: Slot,
+        at: usize,
+        data: Data,
+    },
+    Ftruncate {
+        who: Who,
+        slot: Slot,
+        size: usize,
+    },
+    Read {
+        who: Who,
+        slot: Slot,
+        at: usize,
+        len: usize,
+    },
+    Fsync {
+        who: Who,
+        slot: Slot,
+    },
+    Fstat {
+        who: Who,
+        slot: Slot,
+    },
+    Dup {
+        who: Who,
+        slot: Slot,
+        new: Slot,
+    },
+    Close {
+        who: Who,
+        slot: Slot,
+    },
+    Mmap {
+        who: Who,
+        slot: Slot,
+        new: Slot,
+    },
+    MapWrite {
+        who: Who,
+        map: Slot,
+        at: usize,
+        data: Data,
+    },
+    Munmap {
+        who: Who,
+        map: Slot,
+    },
+    Truncate {
+        who: Who,
+        name: Pick,
+        size: usize,
+    },
+    Rename {
+        who: Who,
+        from: Pick,
+        to: Pick,
+        how: Move,
+    },
+    Link {
+        who: Who,
+        from: Pick,
+        to: Pick,
+    },
+    Unlink {
+        who: Who,
+        name: Pick,
+    },
+    Mkdir {
+        who: Who,
+        name: Pick,
+    },
+    Rmdir {
+        who: Who,
+        name: Pick,
+    },
+    /// Another client of the store writes an object, whatever stands there.
+    Put {
+        name: Pick,
+        data: Data,
+    },
+    /// Another client of the store deletes an object.
+    Remove {
+        name: Pick,
+    },
+    /// Time passes until everything that is due has been done.
+    Pass,
+}
+
+impl Op {
+    /// Returns who walks which paths before anything else happens, in their order.
+    pub fn walks(&self) -> Option<(Who, Vec<&str>)> {
+        match self {
+            Self::Open { who, name, .. }
+            | Self::Truncate { who, name, .. }
+            | Self::Unlink { who, name }
+            | Self::Mkdir { who, name }
+            | Self::Rmdir { who, name } => Some((*who, vec![name.get()])),
+            Self::Rename { who, from, to, .. } => Some((*who, vec![from.get(), to.get()])),
+            Self::Link { who, from, .. } => Some((*who, vec![from.get()])),
+            _ => None,
+        }
+    }
+
+    /// Whether it would make a directory where the names of the sequence are those of files: `a` beside `a/…` is another test.
+    fn makes_confusing_dir(&self, state: &State) -> bool {
+        let may_be_dir = |name: &str| name.is_empty() || DIRS.contains(&name);
+        match self {
+            Self::Mkdir { who, name } => {
+                state.domain.has_dirs && !may_be_dir(name.get()) && !state.exists(who.mount(), name.get())
+            }
+            Self::Rename { who, from, to, .. } => {
+                let (from, to) = (from.get(), to.get());
+                from.is_empty() || to.is_empty() || state.is_dir(who.mount(), from) && !may_be_dir(to)
+            }
+            Self::Rmdir { name, .. } => name.get().is_empty(), // the sequence goes on in it
+            Self::Put { name, .. } => !state.domain.has_dirs && name.get().contains('/'),
+            _ => false,
+        }
+    }
+
+    /// Returns what the operation means in this state; `None` where it means nothing (there is no such descriptor, …).
+    /// `free` is a slot that nobody has used.
+    pub fn resolved(mut self, state: &State, free: Slot) -> Option<Self> {
+        use Op::{
+            Close, Dup, Fstat, Fsync, Ftruncate, Link, MapWrite, Mkdir, Mmap, Munmap, Open, Pass, Put,
+            Pwrite, Read, Remove, Rename, Rmdir, Truncate, Unlink, Write,
+        };
+        match &mut self {
+            Open { name, slot, .. } => {
+                *name = state.named(name)?;
+                *slot = free;
+            }
+            Write { who, slot, data } | Pwrite { who, slot, data, .. } => {
+                *slot = state.fd(*who, *slot)?;
+                *data = data.bytes(state, who.mount())?;
+            }
+            Ftruncate { who, slot, .. }
+            | Read { who, slot, .. }
+            | Fsync { who, slot }
+            | Fstat { who, slot }
+            | Close { who, slot } => *slot = state.fd(*who, *slot)?,
+            Dup { who, slot, new } => {
+                *slot = state.fd(*who, *slot)?;
+                *new = free;
+            }
+            Mmap { who, slot, new } => {
+                *slot = state.fd(*who, *slot).filter(|slot| state.can_be_mapped(*who, *slot))?;
+                *new = free;
+            }
+            MapWrite { who, map, at, data } => {
+                *map = state.map(*who, *map)?;
+                *data = data.bytes(state, who.mount())?;
+                let Data::Bytes(bytes) = data else { return None };
+                *at = state.room_in_map(*who, *map, *at, bytes)?;
+            }
+            Munmap { who, map } => *map = state.map(*who, *map)?,
+            Truncate { name, .. } | Unlink { name, .. } | Mkdir { name, .. } | Rmdir { name, .. } => {
+                *name = state.named(name)?;
+            }
+            Rename { from, to, .. } | Link { from, to, .. } => {
+                *from = state.named(from)?;
+                *to = state.named(to)?;
+            }
+            Put { name, data } => {
+                *name = state.named(name)?;
+                *data = data.bytes(state, 0)?;
+            }
+            Remove { name } => {
+                *name = state.named(name)?;
+                let Pick::Named(name) = name else { return None };
+                state.bucket.get(name)?;
+            }
+            Pass => {}
+        }
+        (!self.makes_confusing_dir(state)).then_some(self)
+    }
+}
+
+impl Data {
+    fn bytes(&self, state: &State, mount: usize) -> Option<Self> {
+        Some(Self::Bytes(match self {
+            Self::Fresh(seed, len) => crate::support::mount::content(*seed, *len),
+            Self::Of(name) => state.visible(mount).remove(name)?,
+            Self::Bytes(bytes) => bytes.clone(),
+        }))
+    }
+
+    /// The bytes, of data that has been resolved.
+    pub fn get(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Fresh(..) | Self::Of(_) => &[],
+        }
+    }
+}
+
+impl Pick {
+    /// The name, of one that has been resolved.
+    pub fn get(&self) -> &str {
+        match self {
+            Self::Named(name) => name,
+            Self::Alternative(_) => "",
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { who, name, flags, slot } => {
+                write!(f, "{who:?}: #{slot} = open {name} {}", Flags(*flags))
+            }
+            Self::Write { who, slot, data } => write!(f, "{who:?}: write #{slot} {data}"),
+            Self::Pwrite { who, slot, at, data } => write!(f, "{who:?}: pwrite #{slot} {data} at {at}"),
+            Self::Ftruncate { who, slot, size } => write!(f, "{who:?}: ftruncate #{slot} to {size}"),
+            Self::Read { who, slot, at, len } => write!(f, "{who:?}: pread #{slot} {len} at {at}"),
+            Self::Fsync { who, slot } => write!(f, "{who:?}: fsync #{slot}"),
+            Self::Fstat { who, slot } => write!(f, "{who:?}: fstat #{slot}"),
+            Self::Dup { who, slot, new } => write!(f, "{who:?}: #{new} = dup #{slot}"),
+            Self::Close { who, slot } => write!(f, "{who:?}: close #{slot}"),
+            Self::Mmap { who, slot, new } => write!(f, "{who:?}: #{new} = map of #{slot}"),
+            Self::MapWrite { who, map, at, data } => {
+                write!(f, "{who:?}: in map #{map} {data} at {at}, msync")
+            }
+            Self::Munmap { who, map } => write!(f, "{who:?}: unmap #{map}"),
+            Self::Truncate { who, name, size } => write!(f, "{who:?}: truncate {name} to {size}"),
+            Self::Rename { who, from, to, how } => write!(f, "{who:?}: rename {from} to {to} ({how:?})"),
+            Self::Link { who, from, to } => write!(f, "{who:?}: link {from} to {to}"),
+            Self::Unlink { who, name } => write!(f, "{who:?}: unlink {name}"),
+            Self::Mkdir { who, name } => write!(f, "{who:?}: mkdir {name}"),
+            Self::Rmdir { who, name } => write!(f, "{who:?}: rmdir {name}"),
+            Self::Put { name, data } => write!(f, "another client puts {name} {data}"),
+            Self::Remove { name } => write!(f, "another client deletes {name}"),
+            Self::Pass => f.write_str("time passes"),
+        }
+    }
+}
+
+impl fmt::Display for Pick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(name) if name.is_empty() => f.write_str("the directory"),
+            Self::Named(name) => write!(f, "'{name}'"),
+            Self::Alternative(_) => f.write_str("an alternative"),
+        }
+    }
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fresh(_, len) => write!(f, "[{len} bytes]"),
+            Self::Of(name) => write!(f, "[the bytes of '{name}']"),
+            Self::Bytes(bytes) => write!(f, "[{}]", crate::compare::short(bytes)),
+        }
+    }
+}
+
+struct Flags(i32);
+
+impl fmt::Display for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 & libc::O_ACCMODE {
+            libc::O_RDONLY => "O_RDONLY",
+            libc::O_WRONLY => "O_WRONLY",
+            _ => "O_RDWR",
+        })?;
+        for (flag, name) in [
+            (libc::O_CREAT, "O_CREAT"),
+            (libc::O_EXCL, "O_EXCL"),
+            (libc::O_TRUNC, "O_TRUNC"),
+            (libc::O_APPEND, "O_APPEND"),
+        ] {
+            if self.0 & flag != 0 {
+                write!(f, "|{name}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! Opening and making files (3.3, 3.4, 5.2).
+
+use super::Answer::Done;
+use super::{Errno, Outcomes};
+use crate::model::{Class, Draft, File, Object, Open, State, What};
+use crate::op::{Slot, Who};
+
+impl State {
+    pub(super) fn open(mut self, who: Who, name: &str, flags: i32, slot: Slot) -> Outcomes {
+        let mount = who.mount();
+        let has = |flag: i32| flags & flag != 0;
+        let (read, write) =
+            (flags & libc::O_ACCMODE != libc::O_WRONLY, flags & libc::O_ACCMODE != libc::O_RDONLY);
+        let (make, truncate) = (has(libc::O_CREAT), has(libc::O_TRUNC));
+        let exists = self.exists(mount, name);
+        if exists && make && has(libc::O_EXCL) {
+            return vec![(Errno("EEXIST"), self)];
+        }
+        let is_dir = self.is_dir(mount, name);
+        if is_dir && (make || write || truncate) {
+            return vec![(Errno("EISDIR"), self)];
+        }
+        if !exists && !make {
+            return vec![(Errno("ENOENT"), self)];
+        }
+        let changes = write || truncate;
+        let file = if is_dir {
+            File::Directory
+        } else if let Some(id) = self.draft_at(mount, name) {
+            if truncate && self.belongs_to_another(id, who) {
+                // 3.4: a draft of its own under a suffix
+                File::Draft(self.make_beside(who, name, Vec::new(), None))
+            } else {
+                File::Draft(id)
+            }
+        } else if let Some(object) = self.object_at(mount, name).cloned() {
+            if !changes {
+                File::Object { key: name.to_owned(), version: object.version, content: object.content }
+            } else if self.class(name) != Class::Document {
+                return vec![(Errno("EACCES"), self)]; // 1.4, 6.4
+            } else {
+                File::Draft(self.draft_beside(who, name, truncate, &object))
+            }
+        } else {
+            match self.class(name) {
+                Class::Refused => return vec![(Errno("EACCES"), self)], // 2.2
+                Class::Document if self.put_back(who, name) => {
+                    // 5.2: the new file gets the suffix
+                    File::Draft(self.make_beside(who, name, Vec::new(), None))
+                }
+                class => File::Draft(self.make(who, name, name, class == Class::Scratch)),
+            }
+        };
+        if let File::Draft(id) = file
+            && truncate
+            && let Some(draft) = self.drafts.get_mut(&id)
+        {
+            draft.truncate(0);
+        }
+        let id = self.number();
+        let append = has(libc::O_APPEND);
+        let open = Open { who, file, read, write, changes, append, at: 0, fds: vec![slot], maps: Vec::new() };
+        self.open.insert(id, open);
+        vec![(Done, self)]
+    }
+
+    /// 3.4: whether O_TRUNC would cost another process its content.
+    pub(super) fn belongs_to_another(&self, id: u32, who: Who) -> bool {
+        let scratch = self.drafts.get(&id).is_none_or(|d| d.scratch);
+        !scratch && (self.is_anothers_content(id, who) || self.writers(id).iter().any(|w| *w != who))
+    }
+
+    /// 3.4: whether a draft is content that another process has saved.
+    pub(super) fn is_anothers_content(&self, id: u32, who: Who) -> bool {
+        let draft = self.drafts.get(&id);
+        draft.is_some_and(|d| d.saved && !d.content.is_empty() && !d.scratch && d.maker != who)
+    }
+
+    /// 3.3: the draft that an open of an object for writing reaches.
+    pub(super) fn draft_beside(&mut self, who: Who, name: &str, truncate: bool, object: &Object) -> u32 {
+        let own = self.own_beside(who, name);
+        if let Some(id) = own.filter(|id| !truncate || !self.belongs_to_another(*id, who)) {
+            return id;
+        }
+        let (content, origin) = if truncate {
+            (Vec::new(), None)
+        } else {
+            let origin = (!object.content.is_empty()).then(|| (name.to_owned(), object.version));
+            (object.content.clone(), origin)
+        };
+        self.make_beside(who, name, content, origin)
+    }
+
+    pub(super) fn own_beside(&self, who: Who, name: &str) -> Option<u32> {
+        let mut own = self.drafts.iter();
+        let own = own.find(|(_, d)| d.maker == who && !d.gone && d.beside.as_deref() == Some(name));
+        own.map(|(id, _)| *id)
+    }
+
+    pub(super) fn make(&mut self, who: Who, name: &str, wanted: &str, scratch: bool) -> u32 {
+        let draft = Draft {
+            mount: who.mount(),
+            name: name.to_owned(),
+            wanted: wanted.to_owned(),
+            content: Vec::new(),
+            maker: who,
+            scratch,
+            listed: true,
+            beside: None,
+            origin: None,
+            changed: false,
+            wrote: false,
+            unsaved: false,
+            saved: false,
+            presized: None,
+            gone: false,
+            published: None,
+            deleted: false,
+        };
+        let id = self.number();
+        self.drafts.insert(id, draft);
+        id
+    }
+
+    pub(super) fn make_beside(
+        &mut self,
+        who: Who,
+        of: &str,
+        content: Vec<u8>,
+        origin: Option<(String, u32)>,
+    ) -> u32 {
+        let name = self.fresh(of);
+        let id = self.make(who, &name, of, false);
+        self.drafts.entry(id).and_modify(|d| {
+            d.listed = false;
+            d.beside = Some(of.to_owned());
+            d.content = content;
+            d.origin = origin;
+        });
+        id
+    }
+
+    /// 5.2: calls off the delete that this process asked for. Returns whether there was one.
+    pub(super) fn put_back(&mut self, who: Who, name: &str) -> bool {
+        let mount = who.mount();
+        let found = self.pending.iter().position(|p| p.mount == mount && p.key == name && p.by == Some(who));
+        let Some(at) = found else { return false };
+        if let What::Draft(id) = self.pending.remove(at).what {
+            self.drafts.entry(id).and_modify(|d| d.deleted = false);
+            self.put_back = Some(id);
+        }
+        true
+    }
+}
