@@ -1,7 +1,8 @@
 //! Real programs on a real mount: every driver of `tests/clients`, on every kind of store.
 //!
 //! A driver compares names and bytes through the mount. What the bucket must hold in the end, and nothing else, is
-//! looked up past it. A program that is not installed fails its test; `tests/setup/packages.sh` installs them all.
+//! looked up past it. A program that is not installed fails its test; `tests/setup/packages.sh` installs them all but those
+//! with windows, which `tests/setup/desktop.sh` installs and `tests/clients/full` runs as well.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop with what it saw")]
 
 mod support;
@@ -18,22 +19,24 @@ const SERVICE: &str = ".cairnfs/";
 
 /// Makes a test of each driver, once for each kind of store.
 macro_rules! drivers {
-    ($($test:ident $driver:literal),+ $(,)?) => {
+    ($($(#[$attribute:meta])* $test:ident $driver:literal),+ $(,)?) => {
         const DRIVERS: &[&str] = &[$($driver),+];
 
         mod dir {
-            $(#[test] fn $test() { super::drive(crate::support::mount::Kind::Dir, $driver); })+
+            $($(#[$attribute])* #[test] fn $test() { super::drive(crate::support::mount::Kind::Dir, $driver); })+
         }
         mod own_server {
-            $(#[test] fn $test() { super::drive(crate::support::mount::Kind::S3, $driver); })+
+            $($(#[$attribute])* #[test] fn $test() { super::drive(crate::support::mount::Kind::S3, $driver); })+
         }
         mod seaweedfs {
-            $(#[test] fn $test() { super::drive(crate::support::mount::Kind::Seaweed, $driver); })+
+            $($(#[$attribute])* #[test] fn $test() { super::drive(crate::support::mount::Kind::Seaweed, $driver); })+
         }
     };
 }
 
 drivers! {
+    #[ignore = "large to install: tests/clients/full"]
+    chromium "chromium",
     compress "compress",
     cp "cp",
     curl "curl",
@@ -45,9 +48,14 @@ drivers! {
     inplace "inplace",
     install "install",
     interrupted "interrupted",
+    #[ignore = "large to install: tests/clients/full"]
+    kio "kio",
+    #[ignore = "large to install: tests/clients/full"]
+    libreoffice "libreoffice",
     ln "ln",
     mv "mv",
     nano "nano",
+    patient_samba "patient-samba",
     patterns "patterns",
     python "python",
     rclone "rclone",
@@ -60,6 +68,8 @@ drivers! {
     ssh "ssh",
     tar "tar",
     tee "tee",
+    #[ignore = "large to install: tests/clients/full"]
+    thunar "thunar",
     touch "touch",
     vim "vim",
     wget "wget",
@@ -80,11 +90,42 @@ fn every_driver_has_its_tests() {
     assert_eq!(files, known);
 }
 
+#[test]
+fn every_client_of_the_table_has_a_driver() {
+    let drivers: String = DRIVERS
+        .iter()
+        .map(|driver| fs::read_to_string(project(&format!("tests/clients/drivers/{driver}.sh"))).unwrap())
+        .collect();
+    let table = fs::read_to_string(project("docs/clients.md")).unwrap();
+    for line in fs::read_to_string(project("tests/clients/expected.tsv")).unwrap().lines() {
+        let (client, _) = line.split_once('\t').unwrap();
+        assert!(drivers.contains(&format!("client \"{client}\" ")), "no driver is of {client}");
+        assert!(table.contains(&format!("| {client} |")), "docs/clients.md is old: run tests/clients/full");
+    }
+}
+
+/// Returns the settings for a driver: the default ones, but for the file types and what a test needs.
+fn settings(driver: &str) -> String {
+    let domain = fs::read_to_string(project("tests/clients/domain.toml")).unwrap();
+    let patience = if driver == "patient-samba" { "publish_after = \"2s\"\n" } else { "" };
+    format!("{domain}\n[write]\nfree_floor = \"1MiB\"\n{patience}")
+}
+
+/// Returns where a driver leaves its results: where `tests/clients/full` collects them, or beside the mount.
+fn results(mount: &TestMount, kind: Kind, driver: &str) -> PathBuf {
+    let Some(collected) = std::env::var_os("CAIRNFS_CLIENT_RESULTS") else { return mount.host("results") };
+    let store = match kind {
+        Kind::Dir => "dir",
+        Kind::S3 => "own_server",
+        Kind::Seaweed => "seaweedfs",
+    };
+    Path::new(&collected).join(store).join(driver)
+}
+
 /// Runs a driver and holds results and bucket against what it expects.
 fn drive(kind: Kind, driver: &str) {
-    let domain = fs::read_to_string(project("tests/clients/domain.toml")).unwrap();
-    let mut mount = Setup::new(kind).config(&format!("{domain}\n[write]\nfree_floor = \"1MiB\"\n")).start();
-    let results = mount.host("results");
+    let mut mount = Setup::new(kind).config(&settings(driver)).start();
+    let results = results(&mount, kind, driver);
     let out = Command::new(project("tests/clients/run-all.sh"))
         .arg(mount.path("clients"))
         .arg(&results)
@@ -136,13 +177,13 @@ fn bucket(mount: &TestMount, kind: Kind, driver: &str) -> BTreeMap<String, Strin
         .arg("-B")
         .arg(project("tests/clients/bucket.py"))
         .arg(BUCKET)
+        // the tests of this program share this server
+        .args(DRIVERS.iter().filter(|d| **d != driver).map(|d| format!("clients/{d}-")))
         .envs(mount.store_environment())
         .output()
         .unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let text = String::from_utf8(out.stdout).unwrap();
     let all = text.lines().map(|line| line.split_once('\t').unwrap());
-    // the tests of this program share this server
-    let others = |key: &str| DRIVERS.iter().any(|d| *d != driver && key.contains(&format!("clients/{d}-")));
-    all.filter(|(_, key)| !others(key)).map(|(digest, key)| (key.to_owned(), digest.to_owned())).collect()
+    all.map(|(digest, key)| (key.to_owned(), digest.to_owned())).collect()
 }

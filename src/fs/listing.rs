@@ -12,6 +12,8 @@ use crate::types::{Clock, FileName, Ino, ObjectKey, Timestamp};
 
 /// Misses that are remembered; above it the old ones are dropped.
 const MAX_MISSES: usize = 10_000;
+/// For so long after a directory was removed here, a listing that still has it is looked into.
+const LEFT_OVER: Duration = Duration::from_secs(600);
 
 impl Filesystem {
     /// Makes sure that the directory's complete listing is no older than `list_ttl`, asking the store if need be.
@@ -71,7 +73,10 @@ impl Filesystem {
             for found in &page.prefixes {
                 let name = found.strip_prefix(&prefix).and_then(|n| n.strip_suffix('/'));
                 if let Some(name) = name.filter(|n| FileName::new(n).is_ok()) {
-                    dirs.push((name.to_owned(), join(path, name)));
+                    let below = join(path, name);
+                    if !self.is_left_over(&below).await? {
+                        dirs.push((name.to_owned(), below));
+                    }
                 }
             }
             next = page.next;
@@ -109,6 +114,27 @@ impl Filesystem {
             large.insert(dir.ino);
         }
         Ok(listed)
+    }
+
+    /// Notes that the directory `path` was removed here.
+    pub(super) fn remember_removed(&self, path: String) {
+        let now = Clock.now();
+        let mut removed = self.removed_dirs.lock();
+        removed.retain(|_, at| now.since(*at) < LEFT_OVER);
+        removed.insert(path, now);
+    }
+
+    /// Returns whether a directory that the store lists is only what it keeps of one that was removed here: some stores
+    /// have directories of their own, and clear the empty ones away later.
+    async fn is_left_over(&self, path: &str) -> Result<bool, StoreError> {
+        let removed = self.removed_dirs.lock().get(path).is_some_and(|at| Clock.now().since(*at) < LEFT_OVER);
+        if !removed {
+            return Ok(false);
+        }
+        let below = format!("{path}/");
+        let page =
+            retry::retry(self.options.deadline, || self.store.list(&below, false, None, Some(1))).await?;
+        Ok(page.objects.is_empty())
     }
 
     /// Returns whether a key that a listing of `prefix` gave can be a file there.

@@ -6,7 +6,7 @@
 //!
 //! # Lock order
 //! `namespace` (names change; held over catalog calls, never over an await) → `locals` → [`Draft::state`]. The other
-//! locks (`handles`, `redirects`, `misses`, `recent`, `saved_as`) are leaves.
+//! locks (`handles`, `redirects`, `misses`, `removed_dirs`, `recent`, `saved_as`) are leaves.
 //!
 //! # Waiting
 //! Calls are futures that are polled once on the kernel's thread and, if they have to wait for the store, go on
@@ -150,6 +150,8 @@ pub struct Filesystem {
     namespace: Mutex<()>,
     /// Names that the store was asked for and did not have.
     misses: Mutex<HashMap<(Ino, String), Timestamp>>,
+    /// Directories that were removed here, and when: a store may list one for a while after its last object has gone.
+    removed_dirs: Mutex<HashMap<String, Timestamp>>,
     /// Who published an object a moment ago: its utimens still count (semantics 9.4).
     recent: Mutex<HashMap<i64, (ProcessId, Timestamp)>>,
     /// Under which keys names that users asked for were saved.
@@ -217,6 +219,7 @@ impl Filesystem {
             locals: Mutex::new(HashMap::new()),
             namespace: Mutex::new(()),
             misses: Mutex::new(HashMap::new()),
+            removed_dirs: Mutex::default(),
             recent: Mutex::new(HashMap::new()),
             saved_as: SavedAs::default(),
             listings: Mutex::new(HashMap::new()),

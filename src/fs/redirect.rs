@@ -75,6 +75,11 @@ impl Redirects {
         self.pending.lock().retain(|(t, _, _), r| *t != tid || r.draft != draft);
     }
 
+    /// Returns whether this thread has walked to `draft` by its name.
+    pub fn followed(&self, tid: u32, draft: Ino) -> bool {
+        self.pending.lock().iter().any(|((t, _, _), r)| *t == tid && r.draft == draft && r.followed)
+    }
+
     /// Returns whether a thread is on its way to `draft`.
     pub fn leads_to(&self, draft: Ino) -> bool {
         self.pending.lock().values().any(|r| r.draft == draft)

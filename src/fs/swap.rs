@@ -18,7 +18,7 @@ use crate::types::Ino;
 const PATIENCE: Duration = Duration::from_millis(300);
 
 impl Filesystem {
-    /// Gives the inode of the object `entry` to the unused draft `draft` that was made beside it, and opens it.
+    /// Gives the inode of the object `entry` to the closed draft `draft` beside it, and opens it.
     ///
     /// # Errors
     /// [`FsError::InUse`] where somebody keeps the object open.
@@ -30,7 +30,7 @@ impl Filesystem {
         mode: Mode,
     ) -> FsResult<Opened> {
         let free = tokio::time::timeout(PATIENCE, self.opens.closed(entry.row)).await.is_ok();
-        let swapped = if free { self.exchange(entry, draft)? } else { None };
+        let swapped = if free { self.exchange(caller, entry, draft)? } else { None };
         let Some(draft) = swapped else {
             self.drop_unused(draft);
             let path = self.path_of(entry.parent, &entry.name);
@@ -47,36 +47,50 @@ impl Filesystem {
 
     /// Exchanges the inode numbers. Returns the draft under its new number, or `None` where somebody opened the object in
     /// the last moment, or the draft is in use after all.
-    fn exchange(&self, entry: &Entry, draft: Ino) -> FsResult<Option<Arc<Draft>>> {
+    fn exchange(&self, caller: Caller, entry: &Entry, draft: Ino) -> FsResult<Option<Arc<Draft>>> {
         let _names = self.namespace.lock();
         let Some(old) = self.local(draft)? else { return Ok(None) };
-        let row = {
+        let (row, used) = {
             let known = old.state.lock();
-            if known.handles > 0 || known.changed || known.swapped {
+            let used = known.changed || known.swapped;
+            if in_use(&known) || (used && known.scratch) {
                 return Ok(None);
             }
-            known.row
+            (known.row, used)
         };
-        self.catalog.swap_inos(entry.row, row)?;
-        if self.opens.is_open(entry.row) {
-            self.catalog.swap_inos(entry.row, row)?;
-            return Ok(None);
+        // A draft that was used before (3.6) has left pages under its number, which must not become the object's.
+        let spare = if used { Some(self.spare_beside(caller, entry)?) } else { None };
+        let swaps = match &spare {
+            Some(spare) => {
+                let spare = spare.state.lock().row;
+                vec![(entry.row, spare), (row, spare)]
+            }
+            None => vec![(entry.row, row)],
+        };
+        for (a, b) in &swaps {
+            self.catalog.swap_inos(*a, *b)?;
         }
-        let file = old.file.try_clone()?;
-        let known = {
-            let mut state = old.state.lock();
-            let stays = Known::new(state.id.clone(), row, state.maker, state.owner, state.made_at);
-            let mut known = std::mem::replace(&mut *state, stays);
-            state.set_aside = true; // the old number is nobody's any more
-            known.swapped = !known.scratch; // a scratch file is anybody's
-            known.beside_ino = None;
-            known
-        };
-        let new = Arc::new(Draft::new(entry.ino, file, known));
+        let taken = if self.opens.is_open(entry.row) { None } else { take_over(&old, row) };
+        if taken.is_none() {
+            for (a, b) in swaps.iter().rev() {
+                self.catalog.swap_inos(*a, *b)?;
+            }
+        }
+        if let Some(spare) = spare {
+            self.forget_local(&spare)?;
+        }
+        let Some(known) = taken else { return Ok(None) };
+        let new = Arc::new(Draft::new(entry.ino, old.file.try_clone()?, known));
         let mut locals = self.locals.lock();
         locals.remove(&draft);
         locals.insert(entry.ino, Arc::clone(&new));
         Ok(Some(new))
+    }
+
+    /// Makes a draft beside an object for its inode number, which nobody knows.
+    fn spare_beside(&self, caller: Caller, entry: &Entry) -> FsResult<Arc<Draft>> {
+        let (_, dir) = self.dir(entry.parent)?;
+        self.beside_draft(caller, entry, &dir)
     }
 
     /// Returns whether a draft has taken over its inode for another process than the caller's.
@@ -87,4 +101,24 @@ impl Filesystem {
         };
         swapped && maker != process_of(caller)
     }
+}
+
+/// Returns whether a draft is open, or on its way to the store.
+const fn in_use(known: &Known) -> bool {
+    known.handles > 0 || known.publishing || known.published || known.set_aside || known.unlinked
+}
+
+/// Takes what is known of a draft for its new inode number; the old one is nobody's any more. `None` where it came into use
+/// meanwhile.
+fn take_over(old: &Draft, row: i64) -> Option<Known> {
+    let mut state = old.state.lock();
+    if in_use(&state) {
+        return None;
+    }
+    let stays = Known::new(state.id.clone(), row, state.maker, state.owner, state.made_at);
+    let mut known = std::mem::replace(&mut *state, stays);
+    state.set_aside = true;
+    known.swapped = !known.scratch; // a scratch file is anybody's
+    known.beside_ino = None;
+    Some(known)
 }

@@ -24,11 +24,22 @@ export HOME=$SCRATCH/home TMPDIR=$SCRATCH/tmp GIT_CONFIG_NOSYSTEM=1
 mkdir "$HOME" "$TMPDIR"
 # at the end of the driver; drivers that start servers add to it
 AT_END=()
-trap 'for command in "${AT_END[@]}"; do eval "$command"; done; rm -rf "$SCRATCH"' EXIT
+# what a bus has started ends a moment after it
+trap 'for command in "${AT_END[@]}"; do eval "$command"; done; rm -rf "$SCRATCH" 2>/dev/null || { sleep 1; rm -rf "$SCRATCH"; }' EXIT
 
 cases=0
 failures=0
 KNOWN=
+CLIENT=$DRIVER
+
+# client NAME VERSION [REMARK]: the cases that follow are of this program; VERSION is a command that tells its version
+client() {
+    local version
+    CLIENT=$1
+    [ -n "$RESULTS" ] || return 0
+    version=$(eval "$2" 2>&1 </dev/null | grep -om 1 '[0-9]\+\.[0-9][0-9A-Za-z.+-]*' | head -n 1)
+    printf '%s\t%s\t%s\n' "$1" "$version" "${3:-}" >>"$RESULTS/clients.tsv"
+}
 
 # random SIZE: so many bytes that nobody else has
 random() { head -c "$1" /dev/urandom; }
@@ -44,8 +55,10 @@ random 300007 >"$NEW"
 
 # record OUTCOME TITLE VARIANT MESSAGE
 record() {
-    printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$DRIVER" "$2" "$3" "$4"
-    [ -z "$RESULTS" ] || printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$DRIVER" "$2" "$3" "$4" >>"$RESULTS/results.tsv"
+    local line
+    line=$(printf '%s\t%s\t%s\t%s\t%s\t%s' "$1" "$DRIVER" "$2" "$3" "$4" "$CLIENT")
+    echo "$line"
+    [ -z "$RESULTS" ] || echo "$line" >>"$RESULTS/results.tsv"
 }
 
 # needs PROGRAM...: the rest of the driver makes no sense without them
@@ -74,6 +87,7 @@ case_of() {
     chmod 640 "$SOURCE"
     declare -A SEEDED=()
     : >"$SCRATCH/objects"
+    : >"$SCRATCH/heard"
     # a subshell of its own, where -e holds: it does not in a function that is part of a condition
     (
         set -e
@@ -89,13 +103,15 @@ case_of() {
         outcome=fail message="it passes: take the mark of a known fault away"
     fi
     [ "$outcome" != fail ] || failures=$((failures + 1))
+    # what a person was told where something was refused
+    [ "$outcome" != pass ] || message=$(tr '\n\t\r' '; ' <"$SCRATCH/heard")
     [ -z "$RESULTS" ] || [ "$outcome" != pass ] || cat "$SCRATCH/objects" >>"$RESULTS/objects.tsv"
     record "$outcome" "$title" "$variant" "${message:-}"
     rm -rf "$WORK"
 }
 
-# one TITLE FUNCTION: a case that says itself what it expects
-one() { case_of "" "$1" "$2"; }
+# one TITLE FUNCTION [VARIANT]: a case that says itself what it expects
+one() { case_of "${3:-}" "$1" "$2"; }
 
 # known_fault TITLE FUNCTION WHY: a case that fails for a reason that is known. That it passes is a failure: then the mark
 # must go.
@@ -159,7 +175,21 @@ says() {
         echo "'$*' does not say '$text' but: $said"
         return 1
     }
+    heard "$(grep -F -m 1 -- "$text" <<<"$said")"
 }
+
+# hears COMMAND...: succeeds, and what it says is what a person is told
+hears() {
+    local said
+    said=$("$@") || {
+        echo "$said"
+        return 1
+    }
+    heard "$said"
+}
+
+# heard TEXT: what a person is told, with plain names in place of paths
+heard() { sed "s|$HERE/||g; s|[\\\\]${HERE##*/}[\\\\]||g; s|$WORK/||g; s|$HERE|folder|g; s|$DIRECTORY/||g" <<<"$1" >>"$SCRATCH/heard"; }
 
 # seed NAME [FILE]: makes an object with the bytes of FILE (OLD)
 seed() {
@@ -183,9 +213,10 @@ lines() {
     printf '%s\n' "$@" >"$WORK/$file"
 }
 
-is_object() {
-    [ "$("$PYTHON" -IS -c 'import os, sys; print(os.getxattr(sys.argv[1], "user.cairn.state").decode())' "$1")" = object ]
-}
+# state FILE: what cairnfs says it is
+state() { "$PYTHON" -IS -c 'import os, sys; print(os.getxattr(sys.argv[1], "user.cairn.state").decode())' "$1"; }
+
+is_object() { [ "$(state "$1")" = object ]; }
 
 # wait_for WHAT COMMAND...: until it succeeds
 wait_for() {

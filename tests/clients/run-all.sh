@@ -2,8 +2,8 @@
 # run-all.sh DIRECTORY [RESULTS [DRIVER...]]: drives real programs on a mount and says what became of each case.
 #
 # DIRECTORY is `clients` in a mount with domain.toml. RESULTS is a directory for the outcomes: results.tsv (outcome,
-# driver, case, variant, message) and objects.tsv (SHA-256 and path below DIRECTORY of everything that the bucket must
-# hold in the end). Fails if a case fails; one whose program is not installed is skipped.
+# driver, case, variant, message, client), clients.tsv (client, version, remark) and objects.tsv (SHA-256 and path
+# below DIRECTORY of everything that the bucket must hold in the end). Fails if a case fails; one whose program is not installed is skipped.
 set -u -o pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -12,6 +12,7 @@ results=${2:-$(mktemp -d)}
 mkdir -p "$results"
 : >"$results/results.tsv"
 : >"$results/objects.tsv"
+: >"$results/clients.tsv"
 
 drivers=("${@:3}")
 [ ${#drivers[@]} -gt 0 ] || for file in "$here"/drivers/*.sh; do drivers+=("$(basename "$file" .sh)"); done
@@ -21,7 +22,7 @@ for driver in "${drivers[@]}"; do
     # a driver that fails has said which case did; one that ended otherwise has not
     if [ "$code" -gt 1 ] || { [ "$code" -eq 1 ] && ! grep -q "^fail	$driver	" "$results/results.tsv"; }; then
         [ "$code" -ne 124 ] || code="$code: it took too long"
-        printf 'fail\t%s\teverything\t\tended with %s: %s\n' "$driver" "$code" "$(tail -n 3 "$results/errors" | tr '\n\t' '; ')" |
+        printf 'fail\t%s\teverything\t\tended with %s: %s\t%s\n' "$driver" "$code" "$(tail -n 3 "$results/errors" | tr '\n\t' '; ')" "$driver" |
             tee -a "$results/results.tsv"
     fi
 done

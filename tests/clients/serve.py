@@ -33,6 +33,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(size - first))
         self.send_header("Last-Modified", self.date_time_string(modified))
         self.send_header("Accept-Ranges", "bytes")
+        # browsers show what they can show
+        self.send_header("Content-Type", "application/octet-stream")
         self.end_headers()
         self.wfile.write(data[first:])
 

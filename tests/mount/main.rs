@@ -48,6 +48,7 @@ mod posix;
 mod put_back;
 mod queue;
 mod reading;
+mod removed_dirs;
 mod rename;
 mod restart;
 mod same_bytes;

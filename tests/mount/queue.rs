@@ -301,6 +301,30 @@ fn s3_6_object_opened_several_times_gets_one_draft_beside_it(kind: Kind) {
     assert_eq!(mount.keys().len(), 2);
 }
 
+/// 3.6: so do opens that come without the name (Samba), as often as they like; and others read the draft by its own name.
+fn s3_6_object_opened_several_times_without_its_name_gets_one_draft(kind: Kind) {
+    let mut mount =
+        Setup::new(kind).config(&PATIENT.replace("1s", "20s")).object("documents/a.pdf", b"old").start();
+    let mut reader = mount.actor();
+    for seed in 1..=4 {
+        // each as a process of its own, and the object's pages are in the kernel's memory every time
+        mount.actor().run(&format!(
+            "assert read(p('documents/a.pdf')) == b'old'\n\
+            r = os.open(p('documents/a.pdf'), os.O_PATH | os.O_NOFOLLOW); ino = os.fstat(r).st_ino\n\
+            fd = os.open('/proc/self/fd/%d' % r, os.O_RDWR); assert os.fstat(fd).st_ino == ino\n\
+            os.close(r); os.ftruncate(fd, 0); write_all(fd, content({seed}, 50000 - {seed})); os.close(fd)"
+        ));
+        assert!(reader.run("read(p('documents/a.pdf')) == b'old'") == true);
+        let names = mount.names("documents");
+        assert_eq!(names.len(), 2, "{names:?}");
+        let own = names.iter().find(|n| *n != "a.pdf").unwrap();
+        let same = format!("read(p('documents/{own}')) == content({seed}, 50000 - {seed})");
+        assert!(reader.run(&same) == true, "{seed}");
+    }
+    mount.stop();
+    mount.expect_objects(&[("documents/a.pdf", b"old"), ("documents/a_*.pdf", &content(4, 50000 - 4))]);
+}
+
 /// 3.6: a waiting draft is durable: a killed daemon does not lose it.
 fn s3_6_waiting_draft_survives_a_killed_daemon(kind: Kind) {
     let mut mount = Setup::new(kind).config(&PATIENT.replace("1s", "20s")).start();
@@ -317,6 +341,7 @@ on_both_stores!(
     s3_6_closed_draft_waits_for_publish_after,
     s3_6_maker_changes_a_waiting_draft_freely,
     s3_6_object_opened_several_times_gets_one_draft_beside_it,
+    s3_6_object_opened_several_times_without_its_name_gets_one_draft,
     s3_6_waiting_draft_survives_a_killed_daemon,
 );
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests need: FUSE's helper, Python for the servers and Django, and the programs
-# that tests copy files with. Asks for no rights where all of them are there.
+# that tests copy files with.
 set -euo pipefail
 
 packages=(
@@ -24,30 +24,4 @@ if [ -c /dev/fuse ] && [ "$(id -u)" -eq 0 ]; then
     chmod 0666 /dev/fuse
 fi
 
-if ! command -v dpkg-query >/dev/null; then
-    echo "this is no Debian: see that there are counterparts of ${packages[*]}" >&2
-    exit 0
-fi
-missing=()
-for package in "${packages[@]}"; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-done
-if [ ${#missing[@]} -eq 0 ]; then
-    exit 0
-fi
-
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-    if ! command -v sudo >/dev/null; then
-        echo "as root, run: apt-get install ${missing[*]}" >&2
-        exit 1
-    fi
-    as_root=(sudo)
-fi
-echo "installing ${missing[*]}"
-apt() {
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >/dev/null
-}
-# lists that are missing or old: ask for new ones only where the install fails without
-apt install --no-install-recommends -y "${missing[@]}" 2>/dev/null ||
-    { apt update && apt install --no-install-recommends -y "${missing[@]}"; }
+"$(dirname "${BASH_SOURCE[0]}")/debian.sh" "${packages[@]}"

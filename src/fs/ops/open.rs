@@ -135,9 +135,15 @@ impl Filesystem {
         mode: Mode,
     ) -> FsResult<Opened> {
         if self.swapped_for_another(&draft, caller) {
-            self.redirects.arrived(caller.tid, draft.ino);
-            // A reader walks the path again and finds the object; a writer got here without a path.
-            return Err(if mode.write { FsError::InUse } else { FsError::Stale });
+            if mode.write {
+                self.redirects.arrived(caller.tid, draft.ino);
+                return Err(FsError::InUse);
+            }
+            // A reader walks the path again: who meant the object finds it, and who meant the draft comes back.
+            if !self.redirects.followed(caller.tid, draft.ino) {
+                self.redirects.add(caller.tid, entry.parent, &entry.name, draft.ino);
+                return Err(FsError::Stale);
+            }
         }
         if mode.write && draft.state.lock().published {
             return self.redirect_to_draft(caller, entry, mode).await;

@@ -125,7 +125,7 @@ impl Filesystem {
             return Err(FsError::NotEmpty);
         }
         self.catalog.remove_dir(entry.row, entry.ino, Clock.now())?;
-        // some stores list directories of their own for a moment after the last object in them has gone
+        self.remember_removed(full); // some stores go on listing it for a while
         self.remember_miss(dir.ino, name.as_str(), Clock.now());
         Ok(())
     }

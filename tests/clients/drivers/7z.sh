@@ -2,6 +2,7 @@
 # 7z: extracting unlinks an old name; adding writes NAME.tmp and goes back to its beginning.
 . "$(dirname "$0")/../lib.sh"
 needs 7z
+client "7-Zip" "7z" "an archive is made under a scratch name and renamed"
 
 pack() { 7z a archive.7z "$SOURCE" >/dev/null; }
 extract() { pack && 7z x -y -o"$HERE" archive.7z >/dev/null; }
@@ -13,7 +14,7 @@ keep() {
     7z x -aos -o"$HERE" archive.7z >/dev/null
     expect "report.pdf=$OLD"
 }
-one "7z x -aos onto an object" keep
+one "7z x -aos onto an object" keep existing
 
 rename() {
     seed report.pdf
@@ -21,7 +22,7 @@ rename() {
     7z x -aou -o"$HERE" archive.7z >/dev/null
     expect "report.pdf=$OLD" "report_1.pdf=$NEW"
 }
-one "7z x -aou onto an object" rename
+one "7z x -aou onto an object" rename existing
 
 create() {
     7z a "$HERE/a.7z" "$SOURCE" >/dev/null
@@ -29,7 +30,7 @@ create() {
     7z x -so a.7z 2>/dev/null | cmp - "$NEW"
     expect a.7z=a.7z
 }
-one "7z a into the mount" create
+one "7z a into the mount" create new
 
 create_zip() {
     7z a -tzip "$HERE/a.zip" "$SOURCE" >/dev/null
@@ -37,7 +38,7 @@ create_zip() {
     7z x -so a.zip 2>/dev/null | cmp - "$NEW"
     expect a.zip=a.zip
 }
-one "7z a -tzip into the mount" create_zip
+one "7z a -tzip into the mount" create_zip new
 
 update() {
     cp "$OLD" b.pdf
@@ -49,11 +50,11 @@ update() {
     7z x -so b.7z b.pdf 2>/dev/null | cmp - "$OLD"
     expect a.7z=a.7z "a_*.7z=b.7z"
 }
-one "7z a adds to an archive in the bucket" update
+one "7z a adds to an archive in the bucket" update existing
 
 refused_create() {
     fails 7z a "$HERE/report.exe" "$SOURCE" >/dev/null
     expect
 }
-one "7z a to a forbidden type" refused_create
+one "7z a to a forbidden type" refused_create refused
 finish

@@ -2,6 +2,7 @@
 # cp (coreutils): opens the final name, with O_EXCL where it is new and with O_TRUNC where it exists.
 . "$(dirname "$0")/../lib.sh"
 needs cp
+client "cp" "cp --version" "--backup leaves NAME~ on this host"
 
 plain() { cp "$SOURCE" "$TARGET"; }
 preserve() { cp -p "$SOURCE" "$TARGET"; }
@@ -31,21 +32,21 @@ empty_new() {
     cp "$EMPTY" "$TARGET"
     expect "report.pdf=$EMPTY"
 }
-one "cp of an empty file, new name" empty_new
+one "cp of an empty file, new name" empty_new new
 
 empty_existing() {
     seed report.pdf
     cp "$EMPTY" "$TARGET"
     expect "report.pdf=$OLD"
 }
-one "cp of an empty file onto an object" empty_existing
+one "cp of an empty file onto an object" empty_existing existing
 
 large() {
     random 20000003 >large
     cp large "$TARGET"
     expect "report.pdf=large"
 }
-one "cp of 20 MB" large
+one "cp of 20 MB" large new
 
 several() {
     seed a.pdf
@@ -55,7 +56,7 @@ several() {
     cp -t "$HERE" a.pdf a.txt b.pdf
     expect "a.pdf=$OLD" "a_*.pdf=$NEW" a.txt=a.txt b.pdf=b.pdf
 }
-one "cp of several files" several
+one "cp of several files" several new
 
 tree() {
     mkdir -p tree/one/two tree/empty
@@ -66,7 +67,7 @@ tree() {
     expect "tree/a.pdf=$NEW" "tree/one/b.pdf=$OLD" tree/one/two/c.txt=tree/one/two/c.txt
     [ -d "$HERE/tree/empty" ]
 }
-one "cp -r of a folder" tree
+one "cp -r of a folder" tree new
 
 tree_existing() {
     mkdir tree
@@ -76,14 +77,14 @@ tree_existing() {
     cp -a tree "$HERE"
     expect "tree/a.pdf=$OLD" "tree/a_*.pdf=$NEW"
 }
-one "cp -a of a folder onto a folder" tree_existing
+one "cp -a of a folder onto a folder" tree_existing existing
 
 no_clobber() {
     seed report.pdf
     cp -n "$SOURCE" "$TARGET"
     expect "report.pdf=$OLD"
 }
-one "cp -n onto an object" no_clobber
+one "cp -n onto an object" no_clobber existing
 
 update() {
     seed report.pdf
@@ -119,7 +120,7 @@ links() {
     says "Operation not permitted" cp -s "$HERE/a.pdf" "$HERE/b.pdf"
     expect "a.pdf=$OLD"
 }
-one "cp -l and cp -s are refused" links
+one "cp -l and cp -s are refused" links refused
 
 out() {
     seed a.pdf

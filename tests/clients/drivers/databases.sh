@@ -2,12 +2,13 @@
 # sqlite3 and git: a bucket of whole files is no place for them; they must say so at once and leave nothing.
 . "$(dirname "$0")/../lib.sh"
 needs sqlite3 git
+client "SQLite" "sqlite3 --version" "reads; a database is no file to put into a bucket"
 
 create() {
     says "unable to open database file" sqlite3 "$HERE/a.db" 'create table t (x)'
     expect
 }
-one "sqlite3 cannot make a database" create
+one "sqlite3 cannot make a database" create refused
 
 change() {
     # under a name that is allowed the journal beside it is what fails
@@ -17,7 +18,7 @@ change() {
     grep -Eq "readonly database|unable to open database file" said
     expect a.txt=a.txt
 }
-one "sqlite3 cannot change a database" change
+one "sqlite3 cannot change a database" change existing
 
 query() {
     sqlite3 a.txt 'create table t (x); insert into t values (42)'
@@ -33,7 +34,8 @@ init() {
     [ -z "$(find "$HERE" -type f)" ]
     expect
 }
-one "git init is refused" init
+client "Git" "git --version" "git archive and checkout of files work; a repository is refused"
+one "git init is refused" init refused
 
 clone() {
     git init -q here
@@ -44,7 +46,7 @@ clone() {
     grep -q "Permission denied" said
     expect
 }
-one "git clone is refused" clone
+one "git clone is refused" clone refused
 
 checkout() {
     # a plain export has only files that people mean
@@ -57,5 +59,5 @@ checkout() {
     git -C here --work-tree="$HERE/two" checkout -qf HEAD -- a.txt
     expect one/a.txt=here/a.txt two/a.txt=here/a.txt
 }
-one "git archive and checkout into the mount" checkout
+one "git archive and checkout into the mount" checkout new
 finish

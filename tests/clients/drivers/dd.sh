@@ -2,6 +2,7 @@
 # dd (coreutils): duplicates the descriptor, so that a close comes before the first write.
 . "$(dirname "$0")/../lib.sh"
 needs dd
+client "dd" "dd --version"
 
 plain() { dd if="$SOURCE" of="$TARGET" bs=64k status=none; }
 small() { dd if="$SOURCE" of="$TARGET" bs=512 status=none; }
@@ -25,7 +26,7 @@ patch() {
     dd if=middle.txt of="$TARGET" bs=1 seek=1000 conv=notrunc status=none
     expect "report.pdf=$OLD" "report_*.pdf=wanted"
 }
-one "dd conv=notrunc into the middle of an object" patch
+one "dd conv=notrunc into the middle of an object" patch existing
 
 append() {
     seed report.pdf
@@ -33,7 +34,7 @@ append() {
     dd if="$NEW" of="$TARGET" bs=64k oflag=append conv=notrunc status=none
     expect "report.pdf=$OLD" "report_*.pdf=wanted"
 }
-one "dd oflag=append to an object" append
+one "dd oflag=append to an object" append existing
 
 hole() {
     dd if="$NEW" of=wanted bs=1000 seek=2000 status=none
@@ -47,5 +48,5 @@ nothing() {
     dd if=/dev/null of="$TARGET" status=none
     expect "report.pdf=$OLD"
 }
-one "dd of nothing onto an object" nothing
+one "dd of nothing onto an object" nothing existing
 finish

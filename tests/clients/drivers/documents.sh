@@ -2,6 +2,7 @@
 # Programs that make and change documents and pictures: qpdf, Ghostscript, poppler, ImageMagick.
 . "$(dirname "$0")/../lib.sh"
 needs qpdf gs pdftoppm /usr/bin/convert /usr/bin/mogrify
+client "Ghostscript, poppler" "gs --version"
 
 # page FILE TEXT: a PDF with one page that says TEXT
 page() {
@@ -21,7 +22,7 @@ gs_new() {
     is_pdf a.pdf hello
     expect a.pdf=a.pdf
 }
-one "gs writes a new name" gs_new
+one "gs writes a new name" gs_new new
 
 gs_existing() {
     seed a.pdf
@@ -30,7 +31,7 @@ gs_existing() {
     is_pdf a.pdf hello
     expect "a.pdf=$OLD" "a_*.pdf=a.pdf"
 }
-one "gs writes an object" gs_existing
+one "gs writes an object" gs_existing existing
 
 gs_read() {
     page a.pdf hello
@@ -43,7 +44,7 @@ gs_read() {
     [ "$(/usr/bin/identify -format %m b.png)" = PNG ]
     expect a.pdf=a.pdf a.png=a.png b.png=b.png
 }
-one "gs and pdftoppm make pictures of an object" gs_read
+one "gs and pdftoppm make pictures of an object" gs_read new
 
 qpdf_new() {
     page a.pdf hello
@@ -52,7 +53,8 @@ qpdf_new() {
     is_pdf b.pdf hello
     expect a.pdf=b.pdf
 }
-one "qpdf writes a new name" qpdf_new
+client "qpdf" "qpdf --version"
+one "qpdf writes a new name" qpdf_new new
 
 qpdf_existing() {
     page a.pdf hello
@@ -62,7 +64,7 @@ qpdf_existing() {
     is_pdf b.pdf hello
     expect "b.pdf=$OLD" "b_*.pdf=b.pdf"
 }
-one "qpdf writes an object" qpdf_existing
+one "qpdf writes an object" qpdf_existing existing
 
 qpdf_replace() {
     page a.pdf hello
@@ -72,7 +74,7 @@ qpdf_replace() {
     is_pdf b.pdf hello
     expect a.pdf=a.pdf "a_*.pdf=b.pdf"
 }
-one "qpdf --replace-input" qpdf_replace
+one "qpdf --replace-input" qpdf_replace existing
 
 convert_new() {
     /usr/bin/convert -size 40x30 xc:red "$HERE/a.png"
@@ -80,7 +82,8 @@ convert_new() {
     [ "$(/usr/bin/identify -format '%m %w' a.png)" = "PNG 40" ]
     expect a.png=a.png
 }
-one "convert writes a new name" convert_new
+client "ImageMagick" "/usr/bin/convert --version" "convert, mogrify"
+one "convert writes a new name" convert_new new
 
 convert_existing() {
     seed a.png
@@ -89,7 +92,7 @@ convert_existing() {
     [ "$(/usr/bin/identify -format '%m %w' b.png)" = "PNG 40" ]
     expect "a.png=$OLD" "a_*.png=b.png"
 }
-one "convert writes an object" convert_existing
+one "convert writes an object" convert_existing existing
 
 mogrify_existing() {
     /usr/bin/convert -size 40x30 xc:red a.png
@@ -99,5 +102,5 @@ mogrify_existing() {
     [ "$(/usr/bin/identify -format '%m %w' b.png)" = "PNG 20" ]
     expect a.png=a.png "a_*.png=b.png"
 }
-one "mogrify" mogrify_existing
+one "mogrify" mogrify_existing existing
 finish

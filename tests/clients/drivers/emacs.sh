@@ -2,6 +2,7 @@
 # emacs: a lock file and an automatic save beside the file; after the save it opens the file again without writing.
 . "$(dirname "$0")/../lib.sh"
 needs emacs
+client "Emacs" "emacs --version" "backups NAME~ stay on this host; file-precious-flag is refused"
 
 # edit FILE LISP: visits, does, saves; with backups also below /tmp
 edit() {
@@ -13,7 +14,7 @@ new() {
     edit "$HERE/a.txt" '(insert "hello\n")'
     expect a.txt=wanted
 }
-one "emacs saves a new name" new
+one "emacs saves a new name" new new
 
 existing() {
     # a backup NAME~ by renaming, as is its default
@@ -22,7 +23,7 @@ existing() {
     edit "$HERE/a.txt" '(insert "hello")'
     expect a.txt=a.txt "a_*.txt=wanted" local:a.txt~=a.txt
 }
-one "emacs saves an object" existing
+one "emacs saves an object" existing existing
 
 backup_copy() {
     seed_text a.txt one two
@@ -30,7 +31,7 @@ backup_copy() {
     edit "$HERE/a.txt" '(setq backup-by-copying t) (insert "hello")'
     expect a.txt=a.txt "a_*.txt=wanted" local:a.txt~=a.txt
 }
-one "emacs saves an object, backup-by-copying" backup_copy
+one "emacs saves an object, backup-by-copying" backup_copy existing
 
 no_backup() {
     seed_text a.txt one two
@@ -38,7 +39,7 @@ no_backup() {
     edit "$HERE/a.txt" '(setq make-backup-files nil) (insert "hello")'
     expect a.txt=a.txt "a_*.txt=wanted"
 }
-one "emacs saves an object, no backup" no_backup
+one "emacs saves an object, no backup" no_backup existing
 
 precious() {
     # its temporary name, tmpXXXXXX, is no scratch name
@@ -46,7 +47,7 @@ precious() {
     refuses edit "$HERE/a.txt" '(setq file-precious-flag t make-backup-files nil) (insert "hello")'
     expect a.txt=a.txt
 }
-one "emacs with file-precious-flag is refused" precious
+one "emacs with file-precious-flag is refused" precious refused
 
 terminal() {
     seed_text a.txt one two
@@ -62,11 +63,11 @@ end
 KEYS
     expect a.txt=a.txt "a_*.txt=wanted"
 }
-one "emacs at a terminal" terminal
+one "emacs at a terminal" terminal existing
 
 refused_type() {
     refuses emacs -Q --batch --eval "(with-temp-file \"$HERE/a.exe\" (insert \"hello\"))"
     expect
 }
-one "emacs saves a forbidden type" refused_type
+one "emacs saves a forbidden type" refused_type refused
 finish

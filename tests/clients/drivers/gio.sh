@@ -3,6 +3,7 @@
 # and renames it while it is still open.
 . "$(dirname "$0")/../lib.sh"
 needs gio
+client "gio (GLib: GNOME, Xfce)" "gio version" "the bin is refused, so that file managers ask whether to delete"
 
 copy() { gio copy "$SOURCE" "$TARGET"; }
 copy_into() { gio copy "$SOURCE" "$HERE"; }
@@ -25,13 +26,13 @@ backup() {
     gio copy -b "$SOURCE" "$TARGET"
     expect "report.pdf=$OLD" "report_*.pdf=$NEW" "local:report.pdf~=$OLD"
 }
-one "gio copy -b" backup
+one "gio copy -b" backup existing
 
 create() {
     gio save -c "$TARGET" <"$NEW"
     expect "report.pdf=$NEW"
 }
-one "gio save --create" create
+one "gio save --create" create new
 
 append() {
     seed report.pdf
@@ -39,7 +40,7 @@ append() {
     gio save -a "$TARGET" <"$NEW"
     expect "report.pdf=$OLD" "report_*.pdf=wanted"
 }
-one "gio save --append" append
+one "gio save --append" append existing
 
 rename() {
     seed a.pdf
@@ -54,7 +55,7 @@ rename_existing() {
     fails gio rename "$HERE/b.pdf" report.pdf
     expect "report.pdf=$OLD" "b.pdf=$NEW"
 }
-one "gio rename onto an object" rename_existing
+one "gio rename onto an object" rename_existing existing
 
 remove() {
     seed a.pdf
@@ -69,14 +70,14 @@ trash() {
     expect "a.pdf=$OLD"
     [ -z "$(find "$DIRECTORY" -maxdepth 1 -name '.Trash*')" ]
 }
-one "gio trash is refused, so that file managers ask whether to delete" trash
+one "gio trash is refused, so that file managers ask whether to delete" trash refused
 
 folder() {
     gio mkdir -p "$HERE/one/two"
     [ -d "$HERE/one/two" ]
     expect
 }
-one "gio mkdir -p" folder
+one "gio mkdir -p" folder new
 
 look() {
     seed report.pdf

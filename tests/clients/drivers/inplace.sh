@@ -2,6 +2,7 @@
 # Programs that write a file anew "in place": sed -i, perl -i, patch, sort -o, split.
 . "$(dirname "$0")/../lib.sh"
 needs sed perl patch diff sort split ed
+client "sed -i" "sed --version"
 
 # each changes "one two three" to "one 2 three"
 changed() {
@@ -14,7 +15,7 @@ sed_inplace() {
     sed -i s/two/2/ "$HERE/a.txt"
     changed
 }
-one "sed -i" sed_inplace
+one "sed -i" sed_inplace existing
 
 sed_backup() {
     seed_text a.txt one two three
@@ -22,28 +23,29 @@ sed_backup() {
     find "$HERE" -name 'sed??????' -delete
     expect a.txt=a.txt
 }
-one "sed -i.bak is refused: .bak is no allowed type" sed_backup
+one "sed -i.bak is refused: .bak is no allowed type" sed_backup refused
 
 sed_tilde() {
     seed_text a.txt one two three
     sed -i~ s/two/2/ "$HERE/a.txt"
     changed local:a.txt~=a.txt
 }
-one "sed -i~" sed_tilde
+one "sed -i~" sed_tilde existing
 
 perl_inplace() {
     seed_text a.txt one two three
     perl -pi -e 's/two/2/' "$HERE/a.txt"
     changed
 }
-one "perl -i" perl_inplace
+client "perl -i" "perl --version"
+one "perl -i" perl_inplace existing
 
 perl_tilde() {
     seed_text a.txt one two three
     perl -pi~ -e 's/two/2/' "$HERE/a.txt"
     changed local:a.txt~=a.txt
 }
-one "perl -i~" perl_tilde
+one "perl -i~" perl_tilde existing
 
 patched() {
     # its temporary name, a.txt.oXXXXXX, is no scratch name
@@ -56,14 +58,16 @@ patched() {
     patch -s -o - "$HERE/a.txt" changes.diff >"$HERE/b.txt"
     expect a.txt=a.txt b.txt=wanted
 }
-one "patch is refused, patch -o - is not" patched
+client "patch" "patch --version" "use patch -o"
+one "patch is refused, patch -o - is not" patched refused
 
 ed_saves() {
     seed_text a.txt one two three
     printf '2s/two/2/\nw\nq\n' | ed -s "$HERE/a.txt"
     changed
 }
-one "ed" ed_saves
+client "ed, sort -o, split" "ed --version"
+one "ed" ed_saves existing
 
 sorted() {
     seed_text a.txt b c a
@@ -73,12 +77,12 @@ sorted() {
     sort -o "$HERE/b.txt" "$HERE/a.txt"
     expect a.txt=a.txt "a_*.txt=wanted" b.txt=wanted
 }
-one "sort -o" sorted
+one "sort -o" sorted existing
 
 pieces() {
     split -b 100000 -d -a 1 --additional-suffix=.pdf "$SOURCE" "$HERE/piece"
     split -b 100000 -d -a 1 --additional-suffix=.pdf "$SOURCE" piece
     expect piece0.pdf=piece0.pdf piece1.pdf=piece1.pdf piece2.pdf=piece2.pdf piece3.pdf=piece3.pdf
 }
-one "split" pieces
+one "split" pieces new
 finish

@@ -2,6 +2,7 @@
 # install (coreutils): unlinks an old name, creates with O_EXCL and changes the mode by path after the close.
 . "$(dirname "$0")/../lib.sh"
 needs install
+client "install" "install --version"
 
 plain() { install "$SOURCE" "$TARGET"; }
 mode() { install -m 600 "$SOURCE" "$TARGET"; }
@@ -26,12 +27,12 @@ only_folders() {
     [ -d "$HERE/one/two" ]
     expect
 }
-one "install -d" only_folders
+one "install -d" only_folders new
 
 backup() {
     seed report.pdf
     install -b "$SOURCE" "$TARGET"
     expect "report.pdf=$OLD" "report_*.pdf=$NEW" "local:report.pdf~=$OLD"
 }
-one "install -b onto an object" backup
+one "install -b onto an object" backup existing
 finish

@@ -2,6 +2,7 @@
 # Programs that are ended in the middle: no half of a file reaches the bucket.
 . "$(dirname "$0")/../lib.sh"
 needs dd cp cat rsync curl mkfifo
+client "killed programs" "bash --version" "what a killed program has written is kept as an interrupted draft, and no object is made"
 
 # ended SIGNAL COMMAND...: the command gets a part of what it is to copy from `pipe`, has written it, and then gets the
 # signal. Nothing else writes to HERE.
@@ -47,14 +48,14 @@ existing() {
     ended KILL copy_dd
     expect "report.pdf=$OLD"
 }
-one "dd onto an object, SIGKILL" existing
+one "dd onto an object, SIGKILL" existing existing
 
 existing_append() {
     seed report.pdf
     ended KILL copy_append
     expect "report.pdf=$OLD"
 }
-one "cat >> to an object, SIGKILL" existing_append
+one "cat >> to an object, SIGKILL" existing_append existing
 
 again() {
     ended KILL copy_cp

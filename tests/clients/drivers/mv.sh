@@ -2,6 +2,7 @@
 # mv (coreutils): from another file system it unlinks the old name, copies and unlinks the source; inside it renames.
 . "$(dirname "$0")/../lib.sh"
 needs mv
+client "mv" "mv --version"
 
 move() { mv "$SOURCE" "$TARGET" && gone "$SOURCE"; }
 force() { mv -f "$SOURCE" "$TARGET" && gone "$SOURCE"; }
@@ -16,7 +17,7 @@ source_stays() {
     cmp "$NEW" "$SOURCE"
     expect
 }
-one "mv in of a forbidden type leaves the source" source_stays
+one "mv in of a forbidden type leaves the source" source_stays refused
 
 no_clobber() {
     seed report.pdf
@@ -24,14 +25,14 @@ no_clobber() {
     cmp "$NEW" "$SOURCE"
     expect "report.pdf=$OLD"
 }
-one "mv -n onto an object" no_clobber
+one "mv -n onto an object" no_clobber existing
 
 backup() {
     seed report.pdf
     mv -b "$SOURCE" "$TARGET"
     expect "report.pdf=$OLD" "report_*.pdf=$NEW" "local:report.pdf~=$OLD"
 }
-one "mv -b onto an object" backup
+one "mv -b onto an object" backup existing
 
 folder() {
     mkdir -p folder/below
@@ -41,14 +42,14 @@ folder() {
     expect "folder/a.pdf=$NEW" "folder/below/b.pdf=$OLD"
     gone folder
 }
-one "mv in of a folder" folder
+one "mv in of a folder" folder new
 
 inside() {
     seed a.pdf
     mv "$HERE/a.pdf" "$HERE/b.pdf"
     expect "b.pdf=$OLD"
 }
-one "mv of an object inside the mount" inside
+one "mv of an object inside the mount" inside existing
 
 inside_existing() {
     seed report.pdf
@@ -56,7 +57,7 @@ inside_existing() {
     mv -f "$HERE/b.pdf" "$TARGET"
     expect "report.pdf=$OLD" "report_*.pdf=$NEW"
 }
-one "mv of an object onto another" inside_existing
+one "mv of an object onto another" inside_existing existing
 
 inside_no_clobber() {
     seed report.pdf
@@ -64,14 +65,14 @@ inside_no_clobber() {
     mv -n "$HERE/b.pdf" "$TARGET" || true
     expect "report.pdf=$OLD" "b.pdf=$NEW"
 }
-one "mv -n of an object onto another" inside_no_clobber
+one "mv -n of an object onto another" inside_no_clobber existing
 
 inside_refused() {
     seed a.pdf
     refuses mv "$HERE/a.pdf" "$HERE/a.exe"
     expect "a.pdf=$OLD"
 }
-one "mv of an object to a forbidden type" inside_refused
+one "mv of an object to a forbidden type" inside_refused refused
 
 moved_folders() {
     seed a.pdf

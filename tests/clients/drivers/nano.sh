@@ -2,6 +2,7 @@
 # nano: opens the name with O_TRUNC; with -B a backup NAME~ first.
 . "$(dirname "$0")/../lib.sh"
 needs nano
+client "nano" "nano --version" "-B leaves NAME~ on this host"
 
 # edit ARGUMENT...: types "hello" at the beginning and saves
 edit() {
@@ -23,7 +24,7 @@ new() {
     edit "$HERE/a.txt"
     expect a.txt=wanted
 }
-one "nano saves a new name" new
+one "nano saves a new name" new new
 
 existing() {
     seed_text a.txt old
@@ -31,7 +32,7 @@ existing() {
     edit "$HERE/a.txt"
     expect a.txt=a.txt "a_*.txt=wanted"
 }
-one "nano saves an object" existing
+one "nano saves an object" existing existing
 
 backup() {
     seed_text a.txt old
@@ -39,7 +40,7 @@ backup() {
     edit -B "$HERE/a.txt"
     expect a.txt=a.txt "a_*.txt=wanted" local:a.txt~=a.txt
 }
-one "nano -B saves an object" backup
+one "nano -B saves an object" backup existing
 
 locking() {
     seed_text a.txt old
@@ -47,5 +48,5 @@ locking() {
     edit --locking "$HERE/a.txt"
     expect a.txt=a.txt "a_*.txt=wanted"
 }
-one "nano --locking saves an object" locking
+one "nano --locking saves an object" locking existing
 finish

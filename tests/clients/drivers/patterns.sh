@@ -2,6 +2,7 @@
 # The system calls of desktop programs, in the order in which these make them: for where the programs are not installed.
 . "$(dirname "$0")/../lib.sh"
 needs "$PYTHON"
+client "system calls of desktop programs" "$PYTHON --version" "for what does not run here: Explorer, Word, Excel, WinSCP, Nautilus, Finder’s litter"
 
 # calls NAME: see patterns.py
 calls() { "$PYTHON" -IS "$CLIENTS/patterns.py" "$1" "$SOURCE" "$TARGET"; }
@@ -44,5 +45,5 @@ bin_refused() {
     refuses mkdir "$HERE/.Trashes"
     expect
 }
-one "the bins of desktops are refused" bin_refused
+one "the bins of desktops are refused" bin_refused refused
 finish

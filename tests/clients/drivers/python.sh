@@ -2,6 +2,7 @@
 # Python: plain files, shutil, tempfile with os.replace, mmap, zipfile.
 . "$(dirname "$0")/../lib.sh"
 needs "$PYTHON"
+client "Python" "$PYTHON --version" "open, shutil, tempfile, mmap, zipfile"
 
 # py CODE [ARGUMENT...]: s and t are the source and the target, args the further arguments
 py() {
@@ -58,13 +59,13 @@ exclusive() {
     says "File exists" py 'open(t, "xb")'
     expect "report.pdf=$OLD"
 }
-one 'open(…, "xb") of an object' exclusive
+one 'open(…, "xb") of an object' exclusive existing
 
 exclusive_new() {
     py 'open(t, "xb").write(data)'
     expect "report.pdf=$NEW"
 }
-one 'open(…, "xb") of a new name' exclusive_new
+one 'open(…, "xb") of a new name' exclusive_new new
 
 append() {
     seed report.pdf
@@ -72,7 +73,7 @@ append() {
     py 'open(t, "ab").write(data)'
     expect "report.pdf=$OLD" "report_*.pdf=wanted"
 }
-one 'open(…, "ab") of an object' append
+one 'open(…, "ab") of an object' append existing
 
 update() {
     seed report.pdf
@@ -81,7 +82,7 @@ update() {
     py 'f = open(args[0], "r+b"); f.seek(100); f.write(b"words"); f.truncate(4000); f.close()' "$TARGET"
     expect "report.pdf=$OLD" "report_*.pdf=wanted"
 }
-one 'open(…, "r+b") of an object' update
+one 'open(…, "r+b") of an object' update existing
 
 no_write() {
     seed report.pdf
@@ -108,7 +109,7 @@ whole_tree() {
     gone "$HERE/copy"
     expect
 }
-one "shutil.copytree and rmtree" whole_tree
+one "shutil.copytree and rmtree" whole_tree new
 
 zipped() {
     py 'z = zipfile.ZipFile(args[0], "w", zipfile.ZIP_DEFLATED); z.write(s, "report.pdf"); z.close()' "$HERE/a.zip"

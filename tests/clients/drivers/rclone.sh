@@ -2,6 +2,7 @@
 # rclone: writes NAME.XXXXXXXX.partial, renames it and compares size and hash afterwards.
 . "$(dirname "$0")/../lib.sh"
 needs rclone
+client "rclone" "rclone version" "onto an object it says that the transfer failed, and deletes the old one (to the trash): use --ignore-existing"
 
 copy_to() { rclone copyto "$SOURCE" "$TARGET"; }
 copy_into() { rclone copy "$SOURCE" "$HERE"; }
@@ -35,7 +36,7 @@ refused_type() {
     grep -qi "permission denied" said
     expect
 }
-one "rclone copyto of a forbidden type" refused_type
+one "rclone copyto of a forbidden type" refused_type refused
 
 tree() {
     mkdir -p tree/one

@@ -2,6 +2,7 @@
 # Programs that read: each must see exactly what was put, and change nothing.
 . "$(dirname "$0")/../lib.sh"
 needs sha256sum md5sum grep find diff file du wc head tail
+client "programs that read" "grep --version" "sha256sum, grep -r, find, diff -r, dd, mmap"
 
 fill() {
     mkdir -p "$HERE/one/two"

@@ -2,6 +2,7 @@
 # rm, rmdir, find -delete, shred: what goes, goes to the trash.
 . "$(dirname "$0")/../lib.sh"
 needs rm rmdir find
+client "rm" "rm --version" "deleted after 5 s, with a copy in the trash"
 
 plain() {
     seed a.pdf

@@ -2,6 +2,7 @@
 # rsync: writes .NAME.XXXXXX and renames it over the name; with --inplace it opens the old file without truncating it.
 . "$(dirname "$0")/../lib.sh"
 needs rsync
+client "rsync" "rsync --version"
 
 plain() { rsync "$SOURCE" "$TARGET"; }
 archive() { rsync -a "$SOURCE" "$TARGET"; }
@@ -32,7 +33,7 @@ inplace_refused() {
     says "report.exe" rsync --inplace "$SOURCE" "$HERE/report.exe"
     expect
 }
-one "rsync --inplace of a forbidden type" inplace_refused
+one "rsync --inplace of a forbidden type" inplace_refused refused
 
 append() {
     seed report.pdf
@@ -40,14 +41,14 @@ append() {
     rsync --append-verify longer.pdf "$TARGET"
     expect "report.pdf=$OLD" "report_*.pdf=longer.pdf"
 }
-one "rsync --append-verify to an object" append
+one "rsync --append-verify to an object" append existing
 
 backup() {
     seed report.pdf
     rsync -ab "$SOURCE" "$TARGET"
     expect "report.pdf=$OLD" "report_*.pdf=$NEW" "local:report.pdf~=$OLD"
 }
-one "rsync -b onto an object" backup
+one "rsync -b onto an object" backup existing
 
 keep() {
     seed report.pdf
@@ -65,7 +66,7 @@ tree() {
     rsync -a tree/ "$HERE/"
     expect "a.pdf=$NEW" "one/b.pdf=$OLD" one/two/c.txt=tree/one/two/c.txt
 }
-one "rsync -a of a folder" tree
+one "rsync -a of a folder" tree new
 
 twice() {
     mkdir -p tree/one
@@ -97,7 +98,7 @@ mixed() {
     says "Permission denied" rsync -a tree/ "$HERE/"
     expect "a.pdf=$NEW"
 }
-one "rsync -a of a folder with a forbidden type" mixed
+one "rsync -a of a folder with a forbidden type" mixed refused
 
 out() {
     seed a.pdf

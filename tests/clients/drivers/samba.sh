@@ -1,41 +1,8 @@
 #!/usr/bin/env bash
 # Samba: smbd opens through /proc/self/fd, writes from several threads and sets the size first.
 . "$(dirname "$0")/../lib.sh"
-needs smbd smbclient
-
-SMB=$SCRATCH/smb
-mkdir -p "$SMB"/{lock,state,cache,pid,private}
-port=$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-cat >"$SMB/smb.conf" <<CONFIG
-[global]
-    server role = standalone server
-    smb ports = $port
-    interfaces = 127.0.0.1
-    bind interfaces only = yes
-    lock directory = $SMB/lock
-    state directory = $SMB/state
-    cache directory = $SMB/cache
-    pid directory = $SMB/pid
-    private dir = $SMB/private
-    log file = $SMB/log
-    map to guest = bad user
-    load printers = no
-    disable spoolss = yes
-[mount]
-    path = $DIRECTORY
-    guest ok = yes
-    read only = no
-    force user = $(id -un)
-CONFIG
-# a session of its own: smbd ends its whole process group when it ends
-setsid smbd --foreground --no-process-group --configfile="$SMB/smb.conf" >/dev/null 2>&1 &
-SMBD=$!
-AT_END+=('kill "$SMBD"')
-
-# smb COMMANDS: as a guest, in HERE
-smb() { smbclient -N -p "$port" //127.0.0.1/mount -D "${HERE##*/}" -c "$1"; }
-serves() { smbclient -N -p "$port" //127.0.0.1/mount -c quit >/dev/null 2>&1; }
-wait_for "smbd serves" serves
+. "$CLIENTS/smb.sh"
+client "Samba" "smbd --version" "smbd on the mount, smbclient"
 
 put() { smb "put $SOURCE report.pdf"; }
 both "smbclient put" put
@@ -44,7 +11,7 @@ refused_type() {
     says "NT_STATUS_ACCESS_DENIED" smb "put $SOURCE report.exe"
     expect
 }
-one "smbclient put of a forbidden type" refused_type
+one "smbclient put of a forbidden type" refused_type refused
 
 several() {
     mkdir files
@@ -54,7 +21,7 @@ several() {
     (cd files && smb "prompt; mput *.pdf")
     expect "a.pdf=$NEW" "b.pdf=$NEW" "b_*.pdf=$OLD"
 }
-one "smbclient mput" several
+one "smbclient mput" several existing
 
 get() {
     seed report.pdf
@@ -77,7 +44,25 @@ rename_existing() {
     says "NT_STATUS_OBJECT_NAME_COLLISION" smb "rename b.pdf report.pdf"
     expect "report.pdf=$OLD" "b.pdf=$NEW"
 }
-one "smbclient rename onto an object" rename_existing
+one "smbclient rename onto an object" rename_existing existing
+
+rename_refused() {
+    seed a.pdf
+    says "NT_STATUS_ACCESS_DENIED" smb "rename a.pdf a.exe"
+    expect "a.pdf=$OLD"
+}
+one "smbclient rename to a forbidden type" rename_refused refused
+
+in_use() {
+    # who has the object open on this machine keeps what he reads: the share says that the file is in use
+    seed report.pdf
+    exec 5<"$TARGET"
+    says "NT_STATUS_SHARING_VIOLATION" smb "put $SOURCE report.pdf"
+    exec 5<&-
+    put
+    expect "report.pdf=$OLD" "report_*.pdf=$NEW"
+}
+one "smbclient put onto an object that is open: file in use" in_use existing
 
 again() {
     seed report.pdf

@@ -2,6 +2,7 @@
 # The shell's own redirections: one open for several programs, each of which closes its own duplicate.
 . "$(dirname "$0")/../lib.sh"
 needs bash dash cat
+client "shells" "bash --version" "bash and dash: >, >>, groups, pipes"
 
 redirect() { cat "$SOURCE" >"$TARGET"; }
 clobber() { bash -c 'set -C; cat "$1" >|"$2"' - "$SOURCE" "$TARGET"; }
@@ -21,7 +22,7 @@ append_new() {
     echo words >>"$HERE/a.txt"
     expect a.txt=wanted
 }
-one ">> to a new name" append_new
+one ">> to a new name" append_new new
 
 append_existing() {
     seed_text a.txt one
@@ -29,7 +30,7 @@ append_existing() {
     echo two >>"$HERE/a.txt"
     expect a.txt=a.txt "a_*.txt=wanted"
 }
-one ">> to an object" append_existing
+one ">> to an object" append_existing existing
 
 append_three() {
     # each is a new version of the object, since the object never changes
@@ -40,7 +41,7 @@ append_three() {
     echo three >>"$HERE/a.txt"
     expect a.txt=a.txt "a_*.txt=wanted2" "a_*.txt=wanted3"
 }
-one ">> twice to an object" append_three
+one ">> twice to an object" append_three existing
 
 group() {
     printf 'one\ntwo\nthree\nfour\n' >wanted
@@ -52,7 +53,7 @@ group() {
     ) >"$HERE/a.txt"
     expect a.txt=wanted
 }
-one "(a; b; c) > to a new name" group
+one "(a; b; c) > to a new name" group new
 
 group_existing() {
     seed_text a.txt old
@@ -60,14 +61,14 @@ group_existing() {
     { echo one && /bin/echo two; } >"$HERE/a.txt"
     expect a.txt=a.txt "a_*.txt=wanted"
 }
-one "{ a; b; } > to an object" group_existing
+one "{ a; b; } > to an object" group_existing existing
 
 loop() {
     seq 1 50 >wanted
     for i in $(seq 1 50); do [ $((i % 10)) = 0 ] && /bin/echo "$i" || echo "$i"; done >"$HERE/a.txt"
     expect a.txt=wanted
 }
-one "a loop > to a new name" loop
+one "a loop > to a new name" loop new
 
 background() {
     # the last to close is not the one that opened
@@ -104,20 +105,20 @@ truncate_existing() {
     : >"$TARGET"
     expect "report.pdf=$OLD"
 }
-one ": > to an object" truncate_existing
+one ": > to an object" truncate_existing existing
 
 truncate_new() {
     : >"$TARGET"
     expect "report.pdf=$EMPTY"
 }
-one ": > to a new name" truncate_new
+one ": > to a new name" truncate_new new
 
 fill_empty() {
     : >"$TARGET"
     cat "$NEW" >"$TARGET"
     expect "report.pdf=$NEW"
 }
-one ": > to a new name, filled afterwards" fill_empty
+one ": > to a new name, filled afterwards" fill_empty new
 
 pipe() {
     gzip -c "$NEW" >wanted

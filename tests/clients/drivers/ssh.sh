@@ -2,6 +2,7 @@
 # scp and sftp to a real sshd whose other end is the mount: no O_TRUNC, the size is cut afterwards.
 . "$(dirname "$0")/../lib.sh"
 needs scp sftp ssh-keygen /usr/sbin/sshd
+client "scp, sftp (OpenSSH)" "ssh -V" "the mount is at the other end of an sshd"
 
 # one sshd for each connection, on a pipe and not on a port
 SSH=$SCRATCH/ssh
@@ -45,7 +46,9 @@ both "scp -O -p" legacy_preserve
 both "sftp put" put
 both "sftp put -p -f" put_preserve
 both "ssh cat >" remote_cat
+client "rsync over ssh" "rsync --version"
 both "rsync -a over ssh" over_rsync
+client "scp, sftp (OpenSSH)" "ssh -V" "the mount is at the other end of an sshd"
 refused "scp" copy
 refused "scp -O" legacy
 
@@ -55,7 +58,7 @@ put_refused_type() {
     grep -q "Permission denied" said
     expect
 }
-one "sftp put of a forbidden type" put_refused_type
+one "sftp put of a forbidden type" put_refused_type refused
 
 resume() {
     head -c 100000 "$NEW" >part
@@ -63,7 +66,7 @@ resume() {
     sftp -q -b - -F "$SSH/ssh_config" mount <<<"reput $SOURCE $TARGET"
     expect report.pdf=part "report_*.pdf=$NEW"
 }
-one "sftp reput goes on with a part" resume
+one "sftp reput goes on with a part" resume existing
 
 rename() {
     seed a.pdf

@@ -2,6 +2,7 @@
 # tar and cpio: unlink an old name, create with O_EXCL, set time, owner and mode on the descriptor.
 . "$(dirname "$0")/../lib.sh"
 needs tar gzip xz cpio
+client "tar, cpio" "tar --version"
 
 pack() { tar -C "$WORK" -cf archive.tar report.pdf; }
 extract() { pack && tar -C "$HERE" -xf archive.tar; }
@@ -26,7 +27,7 @@ keep() {
     tar -C "$HERE" --skip-old-files -xf archive.tar
     expect "report.pdf=$OLD"
 }
-one "tar x -k onto an object" keep
+one "tar x -k onto an object" keep existing
 
 tree() {
     mkdir -p tree/one
@@ -40,7 +41,7 @@ tree() {
     tar -C "$HERE" -xf archive.tar
     expect "tree/a.pdf=$NEW" "tree/a_*.pdf=$OLD" "tree/one/b.pdf=$OLD"
 }
-one "tar x of a folder, then of a changed file" tree
+one "tar x of a folder, then of a changed file" tree new
 
 mixed() {
     mkdir tree
@@ -50,7 +51,7 @@ mixed() {
     says "Permission denied" tar -C "$HERE" -xf archive.tar
     expect "tree/a.pdf=$NEW"
 }
-one "tar x with a forbidden type" mixed
+one "tar x with a forbidden type" mixed refused
 
 links() {
     ln -s report.pdf link.pdf
@@ -72,7 +73,7 @@ create() {
     done
     expect a.tar=a.tar a.tar.gz=a.tar.gz a.tar.xz=a.tar.xz
 }
-one "tar c, tar cz, tar cJ into the mount" create
+one "tar c, tar cz, tar cJ into the mount" create new
 
 create_existing() {
     seed a.tar.gz
@@ -81,7 +82,7 @@ create_existing() {
     GZIP=-n tar -cf - report.pdf | gzip -nc >"$HERE/a.tar.gz"
     expect "a.tar.gz=$OLD" "a_*.tar.gz=wanted"
 }
-one "tar cz onto an object" create_existing
+one "tar cz onto an object" create_existing existing
 
 append() {
     lines b.txt words
@@ -92,7 +93,7 @@ append() {
     tar -rf "$HERE/a.tar" b.txt
     expect a.tar=a.tar "a_*.tar=wanted"
 }
-one "tar r to an archive in the bucket" append
+one "tar r to an archive in the bucket" append existing
 
 out() {
     seed a.pdf

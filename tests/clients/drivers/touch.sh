@@ -2,12 +2,13 @@
 # touch, truncate, fallocate: files without content, and objects opened without being written.
 . "$(dirname "$0")/../lib.sh"
 needs touch truncate fallocate
+client "touch, truncate, fallocate" "touch --version" "an object is not truncated in place"
 
 new() {
     touch "$TARGET"
     expect "report.pdf=$EMPTY"
 }
-one "touch of a new name" new
+one "touch of a new name" new new
 
 existing() {
     seed report.pdf
@@ -15,7 +16,7 @@ existing() {
     touch -d '2001-02-03' "$TARGET"
     expect "report.pdf=$OLD"
 }
-one "touch of an object" existing
+one "touch of an object" existing existing
 
 missing() {
     touch -c "$TARGET"
@@ -39,14 +40,14 @@ truncate_existing() {
     truncate -s 100000 "$TARGET"
     expect "report.pdf=$OLD"
 }
-one "truncate of an object makes no version" truncate_existing
+one "truncate of an object makes no version" truncate_existing existing
 
 truncate_by_path() {
     seed report.pdf
     says "Operation not permitted" "$PYTHON" -c 'import os, sys; os.truncate(sys.argv[1], 100)' "$TARGET"
     expect "report.pdf=$OLD"
 }
-one "truncate by path of an object is refused" truncate_by_path
+one "truncate by path of an object is refused" truncate_by_path refused
 
 size_only() {
     # a size and no data: what a copy looks like that was broken off. It is kept out of the directory.
@@ -54,7 +55,7 @@ size_only() {
     fallocate -l 100 "$HERE/b.pdf" || true
     expect
 }
-one "truncate -s and fallocate of a new name" size_only
+one "truncate -s and fallocate of a new name" size_only new
 
 size_filled() {
     "$PYTHON" - "$TARGET" "$NEW" <<'PY'

@@ -2,6 +2,7 @@
 # vim: a swap file beside the file, then the name itself is opened, emptied and written.
 . "$(dirname "$0")/../lib.sh"
 needs vim
+client "Vim" "vim --version" "backups NAME~ stay on this host"
 
 # edit [COMMAND...]: changes "two" to "2" and saves; with a swap file, as usual, and backups also below /tmp
 edit() {
@@ -18,42 +19,42 @@ new() {
     vim -u NONE -i NONE -N -es -c 'normal ihello' -c 'wq' "$HERE/a.txt"
     expect a.txt=wanted
 }
-one ":wq of a new name" new
+one ":wq of a new name" new new
 
 existing() {
     seed_text a.txt one two three
     edit
     changed
 }
-one ":wq of an object" existing
+one ":wq of an object" existing existing
 
 no_backup() {
     seed_text a.txt one two three
     edit -c 'set nobackup nowritebackup'
     changed
 }
-one ":wq of an object without a backup" no_backup
+one ":wq of an object without a backup" no_backup existing
 
 backup_copy() {
     seed_text a.txt one two three
     edit -c 'set backup backupcopy=yes'
     changed local:a.txt~=a.txt
 }
-one ":wq of an object with backupcopy=yes" backup_copy
+one ":wq of an object with backupcopy=yes" backup_copy existing
 
 backup_rename() {
     seed_text a.txt one two three
     edit -c 'set backup backupcopy=no'
     changed local:a.txt~=a.txt
 }
-one ":wq of an object with backupcopy=no" backup_rename
+one ":wq of an object with backupcopy=no" backup_rename existing
 
 write_backup() {
     seed_text a.txt one two three
     edit -c 'set writebackup backupcopy=no'
     changed
 }
-one ":wq of an object with writebackup" write_backup
+one ":wq of an object with writebackup" write_backup existing
 
 twice() {
     # the second save finds the object as it was, so it is a version of its own
@@ -63,7 +64,7 @@ twice() {
     lines wanted one 2 three
     expect a.txt=a.txt "a_*.txt=wanted" "a_*.txt=second"
 }
-one ":w twice of an object" twice
+one ":w twice of an object" twice existing
 
 defaults() {
     seed_text a.txt one two three
@@ -76,7 +77,7 @@ end
 KEYS
     changed
 }
-one "vim at a terminal, with Debian's settings" defaults
+one "vim at a terminal, with Debian's settings" defaults existing
 
 quit() {
     seed_text a.txt one two three
@@ -89,5 +90,5 @@ refused_type() {
     fails vim -u NONE -i NONE -N -es -c 'normal ihello' -c 'wq' "$HERE/a.exe"
     expect
 }
-one ":wq of a forbidden type" refused_type
+one ":wq of a forbidden type" refused_type refused
 finish

@@ -2,6 +2,7 @@
 # wget: looks how much is free, creates the final name; where that exists it counts on: NAME.1.
 . "$(dirname "$0")/../lib.sh"
 needs wget
+client "wget" "wget --version" "use -O: without it counts on to NAME.1, which is no allowed type"
 . "$CLIENTS/http.sh"
 
 output() { wget -q -O "$TARGET" "$URL/report.pdf"; }
@@ -13,7 +14,7 @@ new() {
     (cd "$HERE" && wget -q "$URL/report.pdf")
     expect "report.pdf=$NEW"
 }
-one "wget" new
+one "wget" new new
 
 counted() {
     seed report.pdf
@@ -21,7 +22,7 @@ counted() {
     refuses wget -nv "$URL/report.pdf"
     expect "report.pdf=$OLD"
 }
-one "wget onto an object is refused: report.pdf.1 is no allowed type" counted
+one "wget onto an object is refused: report.pdf.1 is no allowed type" counted refused
 
 resume() {
     head -c 100000 "$NEW" >part
@@ -29,7 +30,7 @@ resume() {
     (cd "$HERE" && wget -q -c "$URL/report.pdf")
     expect report.pdf=part "report_*.pdf=$NEW"
 }
-one "wget -c goes on with a part" resume
+one "wget -c goes on with a part" resume existing
 
 newer() {
     seed report.pdf
@@ -37,5 +38,5 @@ newer() {
     (cd "$HERE" && wget -q -N "$URL/report.pdf")
     expect "report.pdf=$OLD" "report_*.pdf=$NEW"
 }
-one "wget -N of a newer file" newer
+one "wget -N of a newer file" newer existing
 finish
