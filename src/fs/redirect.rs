@@ -85,6 +85,11 @@ impl Redirects {
         self.pending.lock().values().any(|r| r.draft == draft)
     }
 
+    /// Returns whether another thread than this one is on its way to `draft`.
+    pub fn leads_another_to(&self, tid: u32, draft: Ino) -> bool {
+        self.pending.lock().iter().any(|((t, _, _), r)| *t != tid && r.draft == draft)
+    }
+
     /// Takes a redirect of this thread that nobody followed.
     pub fn take_unfollowed(&self, tid: u32, parent: Ino, name: &str) -> Second {
         let mut pending = self.pending.lock();

@@ -152,10 +152,12 @@ impl Filesystem {
         match self.local(existing.ino)? {
             None => self.beside_object(caller, existing, dir, truncate || flags & libc::O_EXCL != 0),
             Some(draft) => {
+                let expected = self.redirects.leads_another_to(caller.tid, draft.ino);
                 let mine = {
                     let known = draft.state.lock();
                     let me = process_of(caller);
-                    known.scratch || known.writers.iter().all(|w| *w == me) && !known.saved
+                    let free = known.writers.iter().all(|w| *w == me) && !known.saved;
+                    known.scratch || free && !(expected && known.maker != me)
                 };
                 let mine = mine || self.waits_for(&draft, caller);
                 if mine || !truncate { Ok(draft) } else { self.beside_draft(caller, existing, dir) }

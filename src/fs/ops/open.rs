@@ -189,17 +189,21 @@ impl Filesystem {
         Opened { fh: self.handles.add(handle), content: Content::Draft }
     }
 
-    /// Returns whether O_TRUNC would cost another process its content: it is writing, or has saved (3.4).
+    /// Returns whether O_TRUNC would cost another process its content: it is writing, about to, or has saved (3.4).
     fn belongs_to_another(&self, draft: &Draft, caller: Caller) -> bool {
         let me = process_of(caller);
         if self.waits_for(draft, caller) {
             return false;
         }
+        // Who is sent to a draft is not sent a second time.
+        let expected = self.redirects.leads_another_to(caller.tid, draft.ino);
         let known = draft.state.lock();
         if known.scratch {
             return false;
         }
-        known.writers.iter().any(|w| *w != me) || (known.saved && known.size > 0 && known.maker != me)
+        expected && known.maker != me
+            || known.writers.iter().any(|w| *w != me)
+            || (known.saved && known.size > 0 && known.maker != me)
     }
 
     /// Makes (or finds) the caller's draft beside an object, and sends its thread there.
