@@ -219,6 +219,22 @@ impl Filesystem {
         }
     }
 
+    /// Looks at what holds the path `wanted`, which the store has called taken: it is shown at once beside the file that
+    /// got another name for it (8.1). What cannot be learned now shows at the next listing.
+    pub(super) async fn learn_holder(&self, made: &Entry, wanted: &str) {
+        let name = wanted.rsplit('/').next().unwrap_or(wanted);
+        let (Ok(None), Ok(key)) = (self.catalog.child(made.parent, name), ObjectKey::new(wanted)) else {
+            return;
+        };
+        let (asked_at, patience) = (Clock.now(), self.options.deadline / 2);
+        let found = self.within(patience, retry::retry(patience, || self.store.head(&key))).await;
+        let Ok(info) = found else { return };
+        match self.catalog.merge_object(made.parent, name, Some(facts(&self.layout, &info, None)), asked_at) {
+            Ok(merged) => self.tell(made.parent, &merged),
+            Err(e) => tracing::warn!("{wanted}: what holds the name cannot be noted: {e}"),
+        }
+    }
+
     /// Waits for the store for at most `patience`: one that has said nothing by then does not answer.
     async fn within<T>(
         &self,
