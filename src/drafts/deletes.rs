@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
 
 use super::opens::OpenObjects;
 use crate::catalog::{Catalog, CatalogError, PendingDelete};
@@ -16,6 +17,9 @@ use crate::types::{Clock, Notices, ObjectKey};
 
 /// After this long a delete that could not be carried out lapses and the name comes back.
 const LAPSE: Duration = Duration::from_secs(24 * 3600);
+
+/// The kernel tells of a last close a moment after `close` has returned: a stop gives it so long, all objects together.
+const CLOSE_TOLD: Duration = Duration::from_millis(300);
 
 /// Carries out pending deletes.
 pub struct Deletes {
@@ -46,7 +50,12 @@ impl Deletes {
     /// What the catalog says.
     pub async fn run_due(&self, all: bool) -> Result<usize, CatalogError> {
         let now = Clock.now();
+        let closes_told = Instant::now() + CLOSE_TOLD;
         for delete in self.catalog.deletes()? {
+            if all {
+                // who keeps it open keeps it for the next mount
+                let _ = timeout_at(closes_told, self.opens.closed(delete.row)).await;
+            }
             if (all || delete.due_at <= now) && !self.opens.is_open(delete.row) {
                 self.execute(delete.row, &delete.key).await;
             }

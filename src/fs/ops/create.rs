@@ -50,6 +50,19 @@ impl Filesystem {
         Ok((self.looked(&entry)?, opened))
     }
 
+    /// Makes what an open with O_TRUNC of `name` opens, for a writer who is about to be sent there.
+    pub(in crate::fs) async fn make_for_redirect(
+        &self,
+        caller: Caller,
+        parent: Ino,
+        name: &[u8],
+    ) -> FsResult<Arc<Draft>> {
+        let (_, dir, name) = self.dir_for_change(caller, parent, name)?;
+        let new = self.new_file(caller, parent, &dir, &name, libc::O_TRUNC).await?;
+        let _names = self.namespace.lock();
+        self.make_file(new)
+    }
+
     /// Makes an empty regular file without opening it.
     ///
     /// # Errors

@@ -294,8 +294,15 @@ impl Filesystem {
             return Err(FsError::InUse); // it came without a path, and by an inode that is another's
         }
         let (dir, path) = self.dir(parent)?;
-        let holder = match self.listed_child(&dir, &path, &FileName::from_bytes(name.as_bytes())?).await {
+        let file_name = FileName::from_bytes(name.as_bytes())?;
+        let holder = match self.listed_child(&dir, &path, &file_name).await {
             Ok(holder) if holder.kind != Kind::Dir => holder,
+            // Nobody holds it now, but another writer may in a moment: this one is not to meet him after its one walk.
+            Err(FsError::NotFound) if mode.truncate => {
+                let draft = self.make_for_redirect(caller, parent, name.as_bytes()).await?;
+                self.redirects.add(caller.tid, parent, name, draft.ino);
+                return Err(FsError::Stale);
+            }
             Ok(_) | Err(FsError::NotFound) => return Err(FsError::Stale), // the walk finds no file, and goes on from there
             Err(e) => return Err(e),
         };
