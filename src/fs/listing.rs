@@ -99,20 +99,19 @@ impl Filesystem {
     /// Asks for a name by listing its directory, where one request is enough for that: whoever opens one file there is
     /// likely to open the next. Returns whether the catalog knows all names of the directory now.
     async fn list_if_small(&self, dir: &Entry, path: &str) -> Result<bool, StoreError> {
-        if self.large_dirs.lock().contains(&dir.ino) {
+        if self.by_lookup.lock().get(&dir.ino) == Some(&None) {
             return Ok(false);
         }
         let turn = Arc::clone(self.listings.lock().entry(dir.ino).or_default());
         // A listing that is under way may be a long one: it is not waited for.
         let Ok(_turn) = turn.try_lock() else { return Ok(false) };
         let listed = self.list_from_store(dir, path, 1).await?;
-        if !listed {
-            let mut large = self.large_dirs.lock();
-            if large.len() >= MAX_MISSES {
-                large.clear();
-            }
-            large.insert(dir.ino);
+        let at = self.catalog.entry(dir.ino).ok().flatten().and_then(|d| d.listed_at).filter(|_| listed);
+        let mut by_lookup = self.by_lookup.lock();
+        if by_lookup.len() >= MAX_MISSES {
+            by_lookup.clear();
         }
+        by_lookup.insert(dir.ino, at);
         Ok(listed)
     }
 
@@ -168,15 +167,22 @@ impl Filesystem {
         let full = join(path, name.as_str());
         // No key is so long: a scratch file may still be made there (1.6).
         let Ok(key) = ObjectKey::new(full.clone()) else { return Ok(None) };
-        match self.within(self.options.deadline / 3, self.list_if_small(dir, path)).await {
-            Ok(true) => match self.catalog.child(dir.ino, name.as_str())? {
-                // A listing tells less of an object than the object itself: no checksum, no times of its own.
-                Some(found) if found.kind == Kind::Object => {}
-                other => return Ok(other),
-            },
-            Ok(false) => {}
-            Err(e) if e.is_transient() => return Ok(None),
-            Err(e) => return Err(e.into()),
+        // Whoever looks for one name is likely to look for the next; names that are missing then are asked for one by one.
+        if !self.listing_is_fresh(dir) {
+            match self.within(self.options.deadline / 3, self.list_if_small(dir, path)).await {
+                Ok(true) => match self.catalog.child(dir.ino, name.as_str())? {
+                    // A listing tells less of an object than the object itself: no checksum, no times of its own.
+                    Some(found) if found.kind == Kind::Object => {}
+                    Some(other) => return Ok(Some(other)),
+                    None => {
+                        self.remember_miss(dir.ino, name.as_str(), Clock.now());
+                        return Ok(None);
+                    }
+                },
+                Ok(false) => {}
+                Err(e) if e.is_transient() => return Ok(None),
+                Err(e) => return Err(e.into()),
+            }
         }
         let below = format!("{full}/");
         let asked_at = Clock.now();
@@ -213,6 +219,22 @@ impl Filesystem {
         }
     }
 
+    /// Looks at what holds the path `wanted`, which the store has called taken: it is shown at once beside the file that
+    /// got another name for it (8.1). What cannot be learned now shows at the next listing.
+    pub(super) async fn learn_holder(&self, made: &Entry, wanted: &str) {
+        let name = wanted.rsplit('/').next().unwrap_or(wanted);
+        let (Ok(None), Ok(key)) = (self.catalog.child(made.parent, name), ObjectKey::new(wanted)) else {
+            return;
+        };
+        let (asked_at, patience) = (Clock.now(), self.options.deadline / 2);
+        let found = self.within(patience, retry::retry(patience, || self.store.head(&key))).await;
+        let Ok(info) = found else { return };
+        match self.catalog.merge_object(made.parent, name, Some(facts(&self.layout, &info, None)), asked_at) {
+            Ok(merged) => self.tell(made.parent, &merged),
+            Err(e) => tracing::warn!("{wanted}: what holds the name cannot be noted: {e}"),
+        }
+    }
+
     /// Waits for the store for at most `patience`: one that has said nothing by then does not answer.
     async fn within<T>(
         &self,
@@ -230,7 +252,9 @@ impl Filesystem {
     fn known_missing(&self, dir: &Entry, name: &str) -> bool {
         let now = Clock.now();
         let fresh = |at: Timestamp| now.since(at) < self.options.miss_ttl && at >= self.started_at;
-        dir.listed_at.is_some_and(fresh)
+        // A program that looks for one name has not looked at the directory: it may know of others from elsewhere.
+        let by_lookup = self.by_lookup.lock().get(&dir.ino).copied().flatten();
+        dir.listed_at.is_some_and(|at| fresh(at) && by_lookup != Some(at))
             || self.misses.lock().get(&(dir.ino, name.to_owned())).copied().is_some_and(fresh)
     }
 

@@ -34,7 +34,7 @@ mod trash;
 mod unsent;
 mod warm;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{OnceLock, Weak};
@@ -158,8 +158,8 @@ pub struct Filesystem {
     saved_as: SavedAs,
     /// One listing of a directory at a time.
     listings: Mutex<HashMap<Ino, Arc<tokio::sync::Mutex<()>>>>,
-    /// Directories whose listing takes more than one request: single names are asked for there.
-    large_dirs: Mutex<HashSet<Ino>>,
+    /// Directories that look-ups have listed: when, or `None` where one request is not enough for that.
+    by_lookup: Mutex<HashMap<Ino, Option<Timestamp>>>,
     /// Publishes and other work that a stop waits for.
     tasks: TaskTracker,
     /// Acknowledged drafts that wait to be published.
@@ -223,7 +223,7 @@ impl Filesystem {
             recent: Mutex::new(HashMap::new()),
             saved_as: SavedAs::default(),
             listings: Mutex::new(HashMap::new()),
-            large_dirs: Mutex::new(HashSet::new()),
+            by_lookup: Mutex::new(HashMap::new()),
             tasks: TaskTracker::new(),
             queue: Mutex::new(Queue::default()),
             queue_changed: Notify::new(),

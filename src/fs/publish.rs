@@ -148,6 +148,9 @@ impl Filesystem {
             Ok(sealed) => {
                 if let Some(sealed) = sealed {
                     self.published(draft, &sealed);
+                    if sealed.key.as_str() != sealed.wanted {
+                        self.learn_holder(&sealed.entry, &sealed.wanted).await;
+                    }
                 }
                 Ok(Attempt::Done)
             }
