@@ -54,6 +54,8 @@ pub struct Object {
 pub struct Guarded {
     pub mount: usize,
     pub key: String,
+    /// The name that was asked for: suffixes are drawn from it (4.1).
+    pub wanted: String,
     pub version: u32,
     pub content: Vec<u8>,
 }

@@ -18,8 +18,8 @@ impl State {
         let Some(draft) = self.drafts.get(&id).filter(|_| self.guards) else { return };
         let Some((key, version)) = draft.published.clone() else { return };
         if !self.is_lost(&key, version) {
-            let (mount, content) = (draft.mount, draft.content.clone());
-            self.guarded.push(Guarded { mount, key, version, content });
+            let (mount, wanted, content) = (draft.mount, draft.wanted.clone(), draft.content.clone());
+            self.guarded.push(Guarded { mount, key, wanted, version, content });
         }
     }
 
@@ -28,9 +28,12 @@ impl State {
         let lost =
             self.guarded.iter().position(|g| self.bucket.get(&g.key).is_some_and(|o| o.version != g.version));
         let Some(at) = lost else { return vec![self] };
-        let Guarded { mount, key, content, .. } = self.guarded.remove(at);
-        let id = self.make_beside(if mount == 0 { Who::A } else { Who::C }, &key, content, None);
-        self.drafts.entry(id).and_modify(|d| d.changed = true);
+        let Guarded { mount, key, wanted, content, .. } = self.guarded.remove(at);
+        let id = self.make_beside(if mount == 0 { Who::A } else { Who::C }, &wanted, content, None);
+        self.drafts.entry(id).and_modify(|d| {
+            d.beside = Some(key);
+            d.changed = true;
+        });
         let worlds = self.publish(id, now).into_iter().flat_map(|mut s| {
             if let Some(object) = s.drafts.remove(&id).and_then(|d| s.bucket.get_mut(&d.published?.0)) {
                 object.publisher = None;
