@@ -177,7 +177,8 @@ fn bucket(mount: &TestMount, kind: Kind, driver: &str) -> BTreeMap<String, Strin
         .arg("-B")
         .arg(project("tests/clients/bucket.py"))
         .arg(BUCKET)
-        // the tests of this program share this server
+        // the tests of this program share this server, and each mount probes it at its start
+        .arg(format!("{SERVICE}probe"))
         .args(DRIVERS.iter().filter(|d| **d != driver).map(|d| format!("clients/{d}-")))
         .envs(mount.store_environment())
         .output()
