@@ -261,24 +261,8 @@ impl Filesystem {
         dir: &str,
         empty: bool,
     ) -> FsResult<Arc<Draft>> {
-        let path = join(dir, &entry.name);
-        let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
-        let etag = entry.etag.clone().ok_or(FsError::Stale)?;
-        let origin = if empty || entry.size == 0 {
-            Origin::Own
-        } else {
-            Origin::Object { key: key.clone(), etag: etag.clone(), size: entry.size }
-        };
-        let new = NewLocal {
-            caller,
-            parent: entry.parent,
-            dir,
-            name: entry.name.clone(),
-            wanted: path,
-            scratch: true,
-            beside: Some((key, etag)),
-            origin,
-        };
+        let name = entry.name.clone();
+        let new = NewLocal { name, scratch: true, ..based_on(caller, entry, dir, empty)? };
         let (_, cover) = self.make_local(new)?;
         self.notices.entry_changed(entry.parent, &entry.name);
         Ok(cover)
@@ -348,25 +332,7 @@ impl Filesystem {
         dir: &str,
         empty: bool,
     ) -> FsResult<Arc<Draft>> {
-        let path = join(dir, &entry.name);
-        let key = ObjectKey::new(path.clone()).map_err(|_| FsError::NameTooLong)?;
-        let etag = entry.etag.clone().ok_or(FsError::Stale)?;
-        let origin = if empty || entry.size == 0 {
-            Origin::Own
-        } else {
-            Origin::Object { key: key.clone(), etag: etag.clone(), size: entry.size }
-        };
-        let new = NewLocal {
-            caller,
-            parent: entry.parent,
-            dir,
-            name: String::new(),
-            wanted: path,
-            scratch: false,
-            beside: Some((key, etag)),
-            origin,
-        };
-        let (_, draft) = self.make_beside(new)?;
+        let (_, draft) = self.make_beside(based_on(caller, entry, dir, empty)?)?;
         draft.state.lock().beside_ino = Some(entry.ino);
         Ok(draft)
     }
@@ -435,4 +401,18 @@ impl Filesystem {
         recent.retain(|_, (_, at)| now.since(*at) < super::setattr::PUBLISHER_WINDOW);
         recent.insert(row, (maker, now));
     }
+}
+
+/// Returns a draft to be made of the object `entry` in `dir`, with its content or empty, without a name yet.
+fn based_on<'a>(caller: Caller, entry: &Entry, dir: &'a str, empty: bool) -> FsResult<NewLocal<'a>> {
+    let wanted = join(dir, &entry.name);
+    let key = ObjectKey::new(wanted.clone()).map_err(|_| FsError::NameTooLong)?;
+    let etag = entry.etag.clone().ok_or(FsError::Stale)?;
+    let origin = if empty || entry.size == 0 {
+        Origin::Own
+    } else {
+        Origin::Object { key: key.clone(), etag: etag.clone(), size: entry.size }
+    };
+    let (parent, beside) = (entry.parent, Some((key, etag)));
+    Ok(NewLocal { caller, parent, dir, name: String::new(), wanted, scratch: false, beside, origin })
 }
