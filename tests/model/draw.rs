@@ -4,6 +4,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::op::{DIRS, Data, LAST, Move, Op, Pick, Slot, Who};
+use crate::settings::Settings;
 
 /// The names of documents.
 pub const DOCUMENTS: [&str; 3] = ["a.pdf", "b.tar.pdf", "c.docx"];
@@ -24,7 +25,7 @@ pub struct Draw {
 
 impl Draw {
     /// Returns the operations that `seed` stands for. With `two_mounts` some of them are on the second mount.
-    pub fn sequence(seed: u64, two_mounts: bool) -> Vec<Op> {
+    pub fn sequence(seed: u64, settings: Settings, two_mounts: bool) -> Vec<Op> {
         let mut draw =
             Self { random: StdRng::seed_from_u64(seed), two_mounts, ops: Vec::new(), made: seed << 16 };
         let length = draw.below(22) + 6;
@@ -36,6 +37,7 @@ impl Draw {
                 0..20 => draw.save(),
                 20..30 => draw.atomic_save(),
                 30..34 => draw.save_the_same(),
+                34..54 if settings == Settings::Believing => draw.others(),
                 _ => draw.single(),
             }
         }
@@ -182,6 +184,16 @@ impl Draw {
         self.ops.push(Op::Open { who, name: Pick::Named(name.clone()), flags, slot: 0 });
         self.ops.push(Op::Write { who, slot: LAST, data: Data::Of(name) });
         self.ops.push(Op::Close { who, slot: LAST });
+    }
+
+    /// Another client changes what is there, and time may pass until it must show.
+    fn others(&mut self) {
+        let name = self.document();
+        let op = if self.chance(40) { Op::Remove { name } } else { Op::Put { name, data: self.data() } };
+        self.ops.push(op);
+        if self.chance(40) {
+            self.ops.push(Op::Age);
+        }
     }
 
     fn single(&mut self) {

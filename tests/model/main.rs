@@ -17,11 +17,13 @@ mod support;
 
 mod compare;
 mod draw;
+mod lag;
 mod meant;
 mod model;
 mod op;
 mod rules;
 mod run;
+mod settings;
 mod world;
 
 use support::mount::Kind;

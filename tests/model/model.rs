@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::lag::Lags;
 use crate::op::{Slot, Who};
+use crate::settings::Settings;
 
 /// What is to be seen: names and bytes.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -164,15 +166,17 @@ pub struct State {
     pub put_back: Option<u32>,
     /// The directories that users made, or emptied, on each mount.
     pub made: [BTreeSet<String>; 2],
-    /// Whether the mounts keep what they publish.
-    pub guards: bool,
+    /// How the mounts are set up.
+    pub settings: Settings,
+    /// What each mount may still believe of names that others have changed.
+    pub lags: [Lags; 2],
     pub guarded: Vec<Guarded>,
     numbers: u32,
 }
 
 impl State {
     /// Returns an empty directory of `domain`.
-    pub fn new(domain: Domain, guards: bool) -> Self {
+    pub fn new(domain: Domain, settings: Settings) -> Self {
         Self {
             domain,
             bucket: BTreeMap::new(),
@@ -184,7 +188,8 @@ impl State {
             alternatives: Vec::new(),
             put_back: None,
             made: Default::default(),
-            guards,
+            settings,
+            lags: Default::default(),
             guarded: Vec::new(),
             numbers: 0,
         }
@@ -228,6 +233,9 @@ impl State {
         for guarded in &mut self.guarded {
             put(&mut guarded.key);
         }
+        for lags in &mut self.lags {
+            lags.bind(unseen, seen);
+        }
         self.alternatives.push(seen.to_owned());
     }
 
@@ -252,7 +260,8 @@ impl State {
     /// counts, too.
     fn dirs(&self, mount: usize) -> BTreeSet<String> {
         let kept = self.drafts.values().filter(|d| d.mount == mount && !d.gone && !d.deleted);
-        let names = self.bucket.keys().chain(kept.map(|d| &d.name));
+        let believed = self.believed(mount);
+        let names = believed.keys().copied().chain(kept.map(|d| &d.name));
         let of = |name: &String| {
             State::drawn_from(name).unwrap_or(name).split_once('/').map(|(d, _)| d.to_owned())
         };
@@ -279,15 +288,16 @@ impl State {
     }
 
     fn files(&self, mount: usize) -> Files {
-        let objects = self.bucket.iter().filter(|(key, object)| !self.hides(mount, key, object.version));
-        let mut files: Files = objects.map(|(key, object)| (key.clone(), object.content.clone())).collect();
+        let objects = self.believed(mount);
+        let shown = objects.iter().filter(|(key, object)| !self.hides(mount, key, object.version));
+        let mut files: Files = shown.map(|(key, object)| ((*key).clone(), object.content.clone())).collect();
         for draft in self.drafts.values().filter(|d| d.mount == mount && d.is_shown()) {
             files.insert(draft.name.clone(), draft.content.clone());
         }
         files
     }
 
-    fn hides(&self, mount: usize, key: &str, version: u32) -> bool {
+    pub fn hides(&self, mount: usize, key: &str, version: u32) -> bool {
         self.pending.iter().any(|p| {
             let which = match p.what {
                 What::Version { version, .. } | What::Hidden { version } => Some(version),
@@ -313,7 +323,7 @@ impl State {
         if self.draft_at(mount, name).is_some() {
             return None;
         }
-        self.bucket.get(name).filter(|o| !self.hides(mount, name, o.version))
+        self.believed_at(mount, name).filter(|o| !self.hides(mount, name, o.version))
     }
 
     pub fn exists(&self, mount: usize, name: &str) -> bool {

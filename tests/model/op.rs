@@ -159,6 +159,8 @@ pub enum Op {
     },
     /// Time passes until everything that is due has been done.
     Pass,
+    /// Time passes until no listing from before is believed any more.
+    Age,
 }
 
 impl Op {
@@ -174,6 +176,19 @@ impl Op {
             Self::Link { who, from, .. } => Some((*who, vec![from.get()])),
             _ => None,
         }
+    }
+
+    /// Returns who does it and the names that it is about.
+    pub fn names(&self) -> Option<(Who, Vec<&str>)> {
+        match self {
+            Self::Link { who, from, to } => Some((*who, vec![from.get(), to.get()])),
+            _ => self.walks(),
+        }
+    }
+
+    /// Whether it is nothing but time.
+    pub const fn is_pause(&self) -> bool {
+        matches!(self, Self::Pass | Self::Age)
     }
 
     /// Whether it would make a directory where the names of the sequence are those of files: `a` beside `a/…` is another test.
@@ -197,7 +212,7 @@ impl Op {
     /// `free` is a slot that nobody has used.
     pub fn resolved(mut self, state: &State, free: Slot) -> Option<Self> {
         use Op::{
-            Close, Dup, Fstat, Fsync, Ftruncate, Link, MapWrite, Mkdir, Mmap, Munmap, Open, Pass, Put,
+            Age, Close, Dup, Fstat, Fsync, Ftruncate, Link, MapWrite, Mkdir, Mmap, Munmap, Open, Pass, Put,
             Pwrite, Read, Remove, Rename, Rmdir, Truncate, Unlink, Write,
         };
         match &mut self {
@@ -245,7 +260,7 @@ impl Op {
                 let Pick::Named(name) = name else { return None };
                 state.bucket.get(name)?;
             }
-            Pass => {}
+            Pass | Age => {}
         }
         (!self.makes_confusing_dir(state)).then_some(self)
     }
@@ -307,6 +322,7 @@ impl fmt::Display for Op {
             Self::Put { name, data } => write!(f, "another client puts {name} {data}"),
             Self::Remove { name } => write!(f, "another client deletes {name}"),
             Self::Pass => f.write_str("time passes"),
+            Self::Age => f.write_str("listings grow old"),
         }
     }
 }

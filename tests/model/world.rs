@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::model::{Delete, Domain};
 use crate::op::{Move, Op, Pick, Slot, Who};
 use crate::rules::Answer;
+use crate::settings::Settings;
 use crate::support::actor::{Actor, py};
 use crate::support::mount::{Kind, Setup, TestMount};
 
@@ -18,30 +19,6 @@ pub const DOMAINS: [Domain; 5] = [
     Domain { prefix: "tree", has_list: true, delete: Delete::Trash, has_dirs: true },
     Domain { prefix: "free", has_list: false, delete: Delete::Allow, has_dirs: false },
 ];
-
-/// How the mounts are set up. Listings are never older than a call, so that every mount must see at once what others did;
-/// what is deferred is due as soon as [`crate::rules::TIMES`] says.
-fn config(guard: bool) -> String {
-    let mut text = format!(
-        "[write]\nfree_floor = \"1MiB\"\ndelete_after = \"2s\"\nguard = \"{}\"\n\
-         [read]\nlist_ttl = \"0s\"\nmiss_ttl = \"0s\"\n",
-        if guard { "10min" } else { "0s" }
-    );
-    for domain in DOMAINS {
-        let list = if domain.has_list { "extensions = [\"pdf\", \"docx\"]\n" } else { "" };
-        let delete = match domain.delete {
-            Delete::Refuse => "refuse",
-            Delete::Trash => "trash",
-            Delete::Allow => "allow",
-        };
-        let file = if domain.has_dirs { "{filename:path}" } else { "{filename}" };
-        text += &format!(
-            "[[domain]]\nname = \"{0}\"\ntemplate = \"{0}/{{n}}/{file}\"\ndelete = \"{delete}\"\n{list}",
-            domain.prefix
-        );
-    }
-    text
-}
 
 /// What every process knows.
 const DEFINITIONS: &str = "
@@ -98,8 +75,8 @@ pub struct World {
 
 impl World {
     /// Mounts a bucket of its own.
-    pub fn start(kind: Kind, guard: bool) -> Self {
-        let config = config(guard);
+    pub fn start(kind: Kind, settings: Settings) -> Self {
+        let config = settings.config();
         let first = Setup::new(kind).config(&config).start();
         let second = Setup::new(kind).config(&config).bucket_of(&first).start();
         let mut world = Self {
@@ -125,6 +102,11 @@ impl World {
     /// The time since it began.
     pub fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// Waits until it is later than `time`.
+    pub fn wait_until(&self, time: Duration) {
+        std::thread::sleep(time.saturating_sub(self.now()) + Duration::from_millis(1));
     }
 
     /// Returns a slot that no process has used.
@@ -214,7 +196,7 @@ impl World {
                 self.mounts[0].remove_object(&format!("{dir}/{}", name.get()));
                 return Answer::Done;
             }
-            Op::Pass => return Answer::Done,
+            Op::Pass | Op::Age => return Answer::Done,
         };
         let actor = self.actor(*who);
         actor.begin(&code);

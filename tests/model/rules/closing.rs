@@ -126,7 +126,7 @@ impl State {
             let publisher = Some((draft.maker, now));
             self.guarded.retain(|g| g.mount != draft.mount || g.key != name);
             self.drafts.entry(id).and_modify(|d| d.published = Some((name.clone(), version)));
-            self.bucket.insert(name, Object { content, version, publisher });
+            self.change(Some(draft.mount), &name, Some(Object { content, version, publisher }));
             if self.writers(id).is_empty() {
                 self.guard(id);
             }
@@ -151,7 +151,7 @@ impl State {
     }
 
     /// 4.7: looks for the draft's bytes in the object of that name and in its newest suffixed version. Which of several is
-    /// the newest, the store may not tell.
+    /// the newest, the store may not tell; and a listing may be an old one.
     pub(super) fn twin(&self, of: &str, draft: &Draft) -> Twin {
         if self.bucket.get(of).is_some_and(|o| o.content == draft.content) {
             return Twin::Certain;
@@ -162,7 +162,7 @@ impl State {
         let same = versions.iter().filter(|o| o.content == draft.content).count();
         match (same, versions.len()) {
             (0, _) => Twin::None,
-            (1, 1) => Twin::Certain,
+            (1, 1) if self.lags[draft.mount].is_empty() => Twin::Certain,
             _ => Twin::Possible,
         }
     }

@@ -32,12 +32,14 @@ impl State {
             }
             What::Version { version, trash } => {
                 // 5.3: one version; another one has its name back
-                if !self.is_lost(&pending.key, version)
-                    && let Some(object) = self.bucket.remove(&pending.key)
-                    && trash
-                {
-                    self.trash.push((pending.key.clone(), object.content));
-                    self.trash.sort();
+                if let Some(object) = self.bucket.get(&pending.key).filter(|o| o.version == version) {
+                    if trash {
+                        self.trash.push((pending.key.clone(), object.content.clone()));
+                        self.trash.sort();
+                    }
+                    self.change(Some(pending.mount), &pending.key, None);
+                } else if !self.bucket.contains_key(&pending.key) {
+                    self.lags[pending.mount].learn(&pending.key);
                 }
             }
         }

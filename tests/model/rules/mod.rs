@@ -110,9 +110,10 @@ impl State {
                 vec![(Done, s)]
             }
             Op::Remove { name } => {
-                s.bucket.remove(name.get());
+                s.change(None, name.get(), None);
                 vec![(Done, s)]
             }
+            Op::Age => vec![(Done, s)],
             Op::Pass => {
                 s.carry_out(|_| true);
                 s.settling = true;

@@ -76,8 +76,14 @@ impl State {
     pub(super) fn rename_object(mut self, who: Who, from: &str, to: &str, now: Duration) -> Outcomes {
         let mount = who.mount();
         let Some(object) = self.object_at(mount, from).cloned() else { return Vec::new() };
+        // 7.1, 8.2: a version that the listing still has and the store no more
+        let mut lost: Outcomes = Vec::new();
+        if self.is_lost(from, object.version) {
+            lost.extend(["ENOENT", "ESTALE"].map(|errno| (Errno(errno), self.clone())));
+        }
         if self.class(to) == Class::Scratch {
-            return self.move_away(who, from, to, &object, now);
+            lost.extend(self.move_away(who, from, to, &object, now));
+            return lost;
         }
         let allowed = self.domain.delete != Delete::Refuse;
         let own = object.publisher.filter(|(by, _)| *by == who).map(|(_, at)| now.saturating_sub(at));
@@ -87,6 +93,9 @@ impl State {
         }
         if !allowed && own.is_none_or(|age| age > TIMES.publisher) {
             return outcomes;
+        }
+        if !lost.is_empty() {
+            return [outcomes, lost].concat();
         }
         let name = if let Some(held) = self.draft_at(mount, to) {
             let placeholder = self.drafts[&held].content.is_empty() && !self.drafts[&held].saved;
@@ -104,7 +113,7 @@ impl State {
         }
         let version = self.number();
         let copy = Object { version, publisher: Some((who, now)), ..object.clone() };
-        self.bucket.insert(name, copy);
+        self.change(Some(mount), &name, Some(copy));
         // 5.4: no copy in the trash, and at once
         let what = What::Version { version: object.version, trash: false };
         self.guarded.retain(|g| g.mount != mount || g.key != from);
