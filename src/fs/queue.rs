@@ -15,8 +15,7 @@ impl Filesystem {
     /// Puts an acknowledged draft in the queue, to be published at `due_at` or later.
     pub(super) fn enqueue(&self, draft: &Draft, due_at: Timestamp) {
         let (row, closed_at) = {
-            let mut k = draft.state.lock();
-            k.complete = true;
+            let k = draft.state.lock();
             (k.row, k.closed_at)
         };
         let wanted = match self.catalog.draft_of(row) {

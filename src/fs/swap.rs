@@ -40,7 +40,7 @@ impl Filesystem {
         self.notices.entry_changed_told(entry.parent, &entry.name).await;
         let opened = self.attach(&draft, caller, mode);
         if mode.truncate {
-            self.truncate_local(&draft, 0).await?;
+            self.truncate_local(&draft, Some(process_of(caller)), 0).await?;
         }
         Ok(opened)
     }

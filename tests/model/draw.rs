@@ -19,6 +19,8 @@ pub const REFUSED: &str = "bad.exe";
 pub struct Draw {
     random: StdRng,
     two_mounts: bool,
+    /// Whether a process takes part that may be killed.
+    mortal: bool,
     ops: Vec<Op>,
     made: u64,
 }
@@ -26,8 +28,13 @@ pub struct Draw {
 impl Draw {
     /// Returns the operations that `seed` stands for. With `two_mounts` some of them are on the second mount.
     pub fn sequence(seed: u64, settings: Settings, two_mounts: bool) -> Vec<Op> {
-        let mut draw =
-            Self { random: StdRng::seed_from_u64(seed), two_mounts, ops: Vec::new(), made: seed << 16 };
+        let mut draw = Self {
+            random: StdRng::seed_from_u64(seed),
+            two_mounts,
+            mortal: seed % 8 == 1,
+            ops: Vec::new(),
+            made: seed << 16,
+        };
         let length = draw.below(22) + 6;
         if draw.chance(60) {
             draw.put();
@@ -37,6 +44,7 @@ impl Draw {
                 0..20 => draw.save(),
                 20..30 => draw.atomic_save(),
                 30..34 => draw.save_the_same(),
+                34..44 if draw.mortal => draw.killed_save(),
                 34..54 if settings == Settings::Believing => draw.others(),
                 _ => draw.single(),
             }
@@ -53,6 +61,9 @@ impl Draw {
     }
 
     fn who(&mut self) -> Who {
+        if self.mortal && self.chance(40) {
+            return Who::D;
+        }
         match self.below(if self.two_mounts { 5 } else { 3 }) {
             0 | 1 => Who::A,
             2 => Who::B,
@@ -184,6 +195,16 @@ impl Draw {
         self.ops.push(Op::Open { who, name: Pick::Named(name.clone()), flags, slot: 0 });
         self.ops.push(Op::Write { who, slot: LAST, data: Data::Of(name) });
         self.ops.push(Op::Close { who, slot: LAST });
+    }
+
+    /// A process is killed with what it does: writing, about to, or only looking.
+    fn killed_save(&mut self) {
+        let (who, name, flags) = (Who::D, self.any_name(), self.flags());
+        self.ops.push(Op::Open { who, name, flags, slot: 0 });
+        for _ in 0..self.below(3) {
+            self.single();
+        }
+        self.ops.push(Op::Kill { who });
     }
 
     /// Another client changes what is there, and time may pass until it must show.

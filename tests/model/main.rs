@@ -3,7 +3,8 @@
 //! what the model says.
 //!
 //! A sequence comes from its seed alone. One that fails is printed, made as short as it can be made, with the command that
-//! runs it again. `CAIRNFS_MODEL_SEQUENCES` is how many run (2,000), `CAIRNFS_MODEL_SEED` the first of them.
+//! runs it again. `CAIRNFS_MODEL_SEQUENCES` is how many run (2,000), `CAIRNFS_MODEL_SEED` the first of them;
+//! `CAIRNFS_MODEL_SETTINGS` (`plain`, `believing`, …) leaves out those with other settings.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

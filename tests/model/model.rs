@@ -70,7 +70,8 @@ pub struct Draft {
     /// The name that was asked for: suffixes are drawn from it (4.1).
     pub wanted: String,
     pub content: Vec<u8>,
-    pub maker: Who,
+    /// `None` where its process has ended.
+    pub maker: Option<Who>,
     pub scratch: bool,
     /// A draft beside an object is listed from its first change on (3.3).
     pub listed: bool,
@@ -81,6 +82,10 @@ pub struct Draft {
     pub changed: bool,
     /// Bytes were written, not only a size set.
     pub wrote: bool,
+    /// The last who was done with it of those that made or changed it was killed (3.9).
+    pub killed: bool,
+    /// Who made or changed it and has it open for writing.
+    pub hands: BTreeSet<Who>,
     /// Changed since the last close that saved it.
     pub unsaved: bool,
     /// A close that wrote to it has returned 0 (3.4).

@@ -4,19 +4,21 @@ use std::fmt;
 
 use crate::model::State;
 
-/// A process. `A` and `B` work on the first mount, `C` on the second mount of the same bucket.
+/// A process. `A` and `B` work on the first mount, `C` on the second mount of the same bucket. `D` is on the first mount, too,
+/// and belongs to its sequence alone: it can be killed, and whoever is `D` after that is another process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     A,
     B,
     C,
+    D,
 }
 
 impl Who {
     /// The mount that it works on.
     pub const fn mount(self) -> usize {
         match self {
-            Self::A | Self::B => 0,
+            Self::A | Self::B | Self::D => 0,
             Self::C => 1,
         }
     }
@@ -148,6 +150,10 @@ pub enum Op {
         who: Who,
         name: Pick,
     },
+    /// SIGKILL.
+    Kill {
+        who: Who,
+    },
     /// Another client of the store writes an object, whatever stands there.
     Put {
         name: Pick,
@@ -212,8 +218,8 @@ impl Op {
     /// `free` is a slot that nobody has used.
     pub fn resolved(mut self, state: &State, free: Slot) -> Option<Self> {
         use Op::{
-            Age, Close, Dup, Fstat, Fsync, Ftruncate, Link, MapWrite, Mkdir, Mmap, Munmap, Open, Pass, Put,
-            Pwrite, Read, Remove, Rename, Rmdir, Truncate, Unlink, Write,
+            Age, Close, Dup, Fstat, Fsync, Ftruncate, Kill, Link, MapWrite, Mkdir, Mmap, Munmap, Open, Pass,
+            Put, Pwrite, Read, Remove, Rename, Rmdir, Truncate, Unlink, Write,
         };
         match &mut self {
             Open { name, slot, .. } => {
@@ -259,6 +265,10 @@ impl Op {
                 *name = state.named(name)?;
                 let Pick::Named(name) = name else { return None };
                 state.bucket.get(name)?;
+            }
+            // one that holds nothing ends unseen
+            Kill { who } => {
+                state.open.values().find(|o| o.who == *who)?;
             }
             Pass | Age => {}
         }
@@ -319,6 +329,7 @@ impl fmt::Display for Op {
             Self::Unlink { who, name } => write!(f, "{who:?}: unlink {name}"),
             Self::Mkdir { who, name } => write!(f, "{who:?}: mkdir {name}"),
             Self::Rmdir { who, name } => write!(f, "{who:?}: rmdir {name}"),
+            Self::Kill { who } => write!(f, "{who:?} is killed"),
             Self::Put { name, data } => write!(f, "another client puts {name} {data}"),
             Self::Remove { name } => write!(f, "another client deletes {name}"),
             Self::Pass => f.write_str("time passes"),

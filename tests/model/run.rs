@@ -122,6 +122,7 @@ fn shortest(world: &mut World, failed: &Run) -> Option<Failure> {
             tries += 1;
             let mut run = Run::new(failed.seed, world, Some((fewer.clone(), tries)));
             let result = run.whole(world);
+            world.end_own(&run.dir);
             if let Err(failure) = result {
                 ops = fewer[..=run.done.min(fewer.len() - 1)].to_vec();
                 at = at.min(ops.len());
@@ -258,7 +259,7 @@ impl Run {
 
     /// Closes what is still open, and reads everything once more.
     fn close_all(&mut self, world: &mut World) -> Result<(), Failure> {
-        for who in [Who::A, Who::B, Who::C] {
+        for who in [Who::A, Who::B, Who::C, Who::D] {
             while let Some(map) = self.worlds[0].map(who, 0) {
                 self.act(world, &Op::Munmap { who, map })?;
             }

@@ -1,7 +1,9 @@
 //! The real thing: mounts of one bucket, and processes that do system calls on them.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::model::{Delete, Domain};
@@ -67,6 +69,8 @@ def do_end():
 pub struct World {
     pub mounts: Vec<TestMount>,
     actors: Vec<Actor>,
+    /// Those of [`Who::D`], by the directory of their sequence.
+    own: HashMap<String, Actor>,
     began: Instant,
     slots: Slot,
     /// What was in the trash when the mounts last stopped.
@@ -82,6 +86,7 @@ impl World {
         let mut world = Self {
             mounts: vec![first, second],
             actors: Vec::new(),
+            own: HashMap::new(),
             began: Instant::now(),
             slots: 0,
             trash: Vec::new(),
@@ -91,12 +96,7 @@ impl World {
     }
 
     fn start_actors(&mut self) {
-        let on = |who: Who| {
-            let mut actor = self.mounts[who.mount()].actor();
-            actor.run(DEFINITIONS);
-            actor
-        };
-        self.actors = [Who::A, Who::B, Who::C].map(on).into();
+        self.actors = [Who::A, Who::B, Who::C].map(|who| start_actor(&self.mounts[who.mount()])).into();
     }
 
     /// The time since it began.
@@ -118,17 +118,27 @@ impl World {
     /// Makes the directory of a sequence, on both mounts: it stays there whatever becomes of its objects.
     pub fn make(&mut self, dir: &str) {
         for who in [Who::A, Who::C] {
-            self.actor(who).run(&format!("os.mkdir(p({}))", py(dir)));
+            self.actor(who, dir).run(&format!("os.mkdir(p({}))", py(dir)));
         }
     }
 
-    fn actor(&mut self, who: Who) -> &mut Actor {
-        &mut self.actors[who as usize]
+    fn actor(&mut self, who: Who, dir: &str) -> &mut Actor {
+        match who {
+            Who::D => {
+                self.own.entry(dir.to_owned()).or_insert_with(|| start_actor(&self.mounts[who.mount()]))
+            }
+            shared => &mut self.actors[shared as usize],
+        }
+    }
+
+    /// Ends the process that a sequence has for itself.
+    pub fn end_own(&mut self, dir: &str) {
+        self.own.remove(dir);
     }
 
     /// Ends the processes and both mounts, which drain (10.3), and mounts again.
     pub fn rest(&mut self) {
-        for actor in self.actors.drain(..) {
+        for actor in self.actors.drain(..).chain(self.own.drain().map(|own| own.1)) {
             assert!(actor.leave().success());
         }
         for mount in &mut self.mounts {
@@ -196,12 +206,24 @@ impl World {
                 self.mounts[0].remove_object(&format!("{dir}/{}", name.get()));
                 return Answer::Done;
             }
+            Op::Kill { .. } => {
+                if let Some(actor) = self.own.remove(dir) {
+                    actor.die_of(Signal::KILL);
+                }
+                return Answer::Done;
+            }
             Op::Pass | Op::Age => return Answer::Done,
         };
-        let actor = self.actor(*who);
+        let actor = self.actor(*who, dir);
         actor.begin(&code);
         answered(op, actor.end())
     }
+}
+
+fn start_actor(mount: &TestMount) -> Actor {
+    let mut actor = mount.actor();
+    actor.run(DEFINITIONS);
+    actor
 }
 
 /// Reads the answer of a process.

@@ -40,11 +40,14 @@ impl Filesystem {
         let (draft, opened) = {
             let _names = self.namespace.lock();
             let draft = self.make_file(new)?;
+            if open_mode.write {
+                draft.state.lock().note_made(process_of(caller));
+            }
             let opened = self.attach(&draft, caller, open_mode); // before anybody can think that nobody wants it
             (draft, opened)
         };
         if open_mode.truncate {
-            self.truncate_local(&draft, 0).await?;
+            self.truncate_local(&draft, Some(process_of(caller)), 0).await?;
         }
         let entry = self.catalog.entry(draft.ino)?.ok_or(FsError::Stale)?;
         Ok((self.looked(&entry)?, opened))

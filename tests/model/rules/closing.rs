@@ -16,13 +16,16 @@ impl State {
         open.fds.retain(|fd| *fd != slot);
         open.maps.retain(|map| map.0 != slot);
         let is_last = open.fds.is_empty() && open.maps.is_empty();
-        let (file, changes) = (open.file.clone(), open.changes);
+        let (file, changes, opener) = (open.file.clone(), open.changes, open.who);
         let File::Draft(draft) = file else {
             if is_last {
                 self.open.remove(&id);
             }
             return vec![(Done, self)];
         };
+        if is_fd {
+            self.drafts.entry(draft).and_modify(|d| d.killed &= !d.hands.contains(&opener));
+        }
         // a map ends without a FLUSH: only RELEASE tells
         let flushed = if is_fd && changes { self.flush(draft, now) } else { vec![(Done, self)] };
         if !is_last {
@@ -30,6 +33,7 @@ impl State {
         }
         let released = flushed.into_iter().flat_map(|(answer, mut s)| {
             s.open.remove(&id);
+            s.let_go(draft, opener);
             s.release(draft, changes, now).into_iter().map(move |s| (answer.clone(), s))
         });
         released.collect()
@@ -39,7 +43,7 @@ impl State {
     pub(super) fn flush(mut self, id: u32, now: Duration) -> Outcomes {
         let held = self.opens_of(id).any(|o| o.write && !(o.fds.is_empty() && o.maps.is_empty()));
         let Some(draft) = self.drafts.get_mut(&id) else { return vec![(Done, self)] };
-        if draft.gone || draft.deleted || !draft.changed {
+        if draft.gone || draft.deleted || !(draft.changed || draft.killed) {
             return vec![(Done, self)];
         }
         if held || draft.scratch {
@@ -68,7 +72,7 @@ impl State {
             self.drafts.remove(&id);
             return vec![self];
         }
-        if draft.gone || is_nothing || !draft.changed || !is_last_writer {
+        if draft.gone || is_nothing || !(draft.changed || draft.killed) || !is_last_writer {
             return vec![self];
         }
         if draft.scratch {
@@ -85,9 +89,22 @@ impl State {
         worlds.collect()
     }
 
+    /// Whoever has it open for writing no more has no hand in it.
+    pub(super) fn let_go(&mut self, id: u32, who: Who) {
+        if !self.writers(id).contains(&who) {
+            self.drafts.entry(id).and_modify(|d| {
+                d.hands.remove(&who);
+            });
+        }
+    }
+
     /// Writing has ended: the draft becomes an object, or stays a placeholder, or is kept out of the directory.
     pub(super) fn finish(mut self, id: u32, now: Duration) -> Outcomes {
         let Some(draft) = self.drafts.get_mut(&id) else { return vec![(Done, self)] };
+        if draft.killed {
+            draft.gone = true; // 3.9
+            return vec![(Done, self)];
+        }
         if draft.content.is_empty() || draft.is_nothing() {
             return vec![(Done, self)]; // 3.3, 3.8
         }
@@ -123,7 +140,7 @@ impl State {
         if twin != Twin::Certain {
             let version = self.number();
             let content = draft.content;
-            let publisher = Some((draft.maker, now));
+            let publisher = draft.maker.map(|maker| (maker, now));
             self.guarded.retain(|g| g.mount != draft.mount || g.key != name);
             self.drafts.entry(id).and_modify(|d| d.published = Some((name.clone(), version)));
             self.change(Some(draft.mount), &name, Some(Object { content, version, publisher }));
@@ -184,12 +201,12 @@ pub(super) enum Twin {
 
 impl Draft {
     /// 3.3, 3.8: a draft beside an object that is empty, unchanged, or only has another size is never published.
-    fn is_nothing(&self) -> bool {
+    pub(super) fn is_nothing(&self) -> bool {
         self.beside.is_some() && (!self.changed || !self.wrote || self.content.is_empty())
     }
 
     /// A close that wrote to it returns 0.
-    fn save(&mut self) {
+    pub(super) fn save(&mut self) {
         self.saved |= self.unsaved;
         self.unsaved = false;
     }

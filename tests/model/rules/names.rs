@@ -30,7 +30,7 @@ impl State {
         let beside = if let Some(held) = self.draft_at(mount, to) {
             // 3.4, 5.1
             let d = &self.drafts[&held];
-            let counts = !d.scratch && (d.saved || (!d.content.is_empty() && d.maker != who));
+            let counts = !d.scratch && (d.saved || (!d.content.is_empty() && d.maker != Some(who)));
             if !counts {
                 self.drop_name(held);
             }

@@ -1,5 +1,7 @@
 //! Opening and making files (3.3, 3.4, 5.2).
 
+use std::collections::BTreeSet;
+
 use super::Answer::Done;
 use super::{Errno, Outcomes};
 use crate::model::{Class, Draft, File, Object, Open, State, What};
@@ -23,7 +25,9 @@ impl State {
         if !exists && !make {
             return vec![(Errno("ENOENT"), self)];
         }
-        let changes = write || truncate;
+        // who makes a file anew does not truncate it
+        let changes = write || (truncate && !(make && has(libc::O_EXCL)));
+        let mut made = false;
         let file = if is_dir {
             File::Directory
         } else if let Some(id) = self.draft_at(mount, name) {
@@ -48,14 +52,24 @@ impl State {
                     // 5.2: the new file gets the suffix
                     File::Draft(self.make_beside(who, name, Vec::new(), None))
                 }
-                class => File::Draft(self.make(who, name, name, class == Class::Scratch)),
+                class => {
+                    made = true;
+                    File::Draft(self.make(who, name, name, class == Class::Scratch))
+                }
             }
         };
         if let File::Draft(id) = file
             && truncate
             && let Some(draft) = self.drafts.get_mut(&id)
         {
-            draft.truncate(0);
+            made |= draft.truncate(0);
+        }
+        if let File::Draft(id) = file
+            && made
+            && changes
+            && let Some(draft) = self.drafts.get_mut(&id)
+        {
+            draft.hands.insert(who);
         }
         let id = self.number();
         let append = has(libc::O_APPEND);
@@ -73,7 +87,7 @@ impl State {
     /// 3.4: whether a draft is content that another process has saved.
     pub(super) fn is_anothers_content(&self, id: u32, who: Who) -> bool {
         let draft = self.drafts.get(&id);
-        draft.is_some_and(|d| d.saved && !d.content.is_empty() && !d.scratch && d.maker != who)
+        draft.is_some_and(|d| d.saved && !d.content.is_empty() && !d.scratch && d.maker != Some(who))
     }
 
     /// 3.3: the draft that an open of an object for writing reaches.
@@ -93,7 +107,7 @@ impl State {
 
     pub(super) fn own_beside(&self, who: Who, name: &str) -> Option<u32> {
         let mut own = self.drafts.iter();
-        let own = own.find(|(_, d)| d.maker == who && !d.gone && d.beside.as_deref() == Some(name));
+        let own = own.find(|(_, d)| d.maker == Some(who) && !d.gone && d.beside.as_deref() == Some(name));
         own.map(|(id, _)| *id)
     }
 
@@ -103,13 +117,15 @@ impl State {
             name: name.to_owned(),
             wanted: wanted.to_owned(),
             content: Vec::new(),
-            maker: who,
+            maker: Some(who),
             scratch,
             listed: true,
             beside: None,
             origin: None,
             changed: false,
             wrote: false,
+            killed: false,
+            hands: BTreeSet::new(),
             unsaved: false,
             saved: false,
             presized: None,
