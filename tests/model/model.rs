@@ -90,6 +90,8 @@ pub struct Draft {
     pub unsaved: bool,
     /// A close that wrote to it has returned 0 (3.4).
     pub saved: bool,
+    /// It is closed and left to its maker, until this time at least (3.6).
+    pub waits: Option<Duration>,
     /// A size that was set before the data, byte by byte whether it has been filled (3.9).
     pub presized: Option<Vec<bool>>,
     /// It has lost its name for good, or has become an object, or is kept out of the directory.
@@ -345,6 +347,13 @@ impl State {
     /// Returns who has a draft open for writing.
     pub fn writers(&self, draft: u32) -> Vec<Who> {
         self.opens_of(draft).filter(|o| o.changes).map(|o| o.who).collect()
+    }
+
+    /// 3.6: whether a draft is left to its maker for a while, which is the user: all processes are.
+    pub fn is_anybodys(&self, id: u32) -> bool {
+        self.settings == Settings::Patient
+            && self.writers(id).is_empty()
+            && self.drafts.get(&id).is_some_and(|d| d.saved)
     }
 
     /// Returns whether that version of an object is open on a mount: a delete waits for that (5.2).

@@ -15,6 +15,8 @@ pub enum Settings {
     Guarding,
     /// Listings are believed for [`LIST_TTL`] (8.2).
     Believing,
+    /// What is closed is left to its maker for a while (3.6).
+    Patient,
 }
 
 /// How long a listing is believed where it is at all.
@@ -22,13 +24,14 @@ pub const LIST_TTL: Duration = Duration::from_millis(400);
 
 impl Settings {
     /// All of them: a pair of mounts each.
-    pub const ALL: [Self; 3] = [Self::Plain, Self::Guarding, Self::Believing];
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Guarding, Self::Believing, Self::Patient];
 
     /// Returns those that the sequence `seed` runs with.
     pub const fn of(seed: u64) -> Self {
         match seed % 16 {
             7 | 15 => Self::Guarding,
             3 => Self::Believing,
+            11 => Self::Patient,
             _ => Self::Plain,
         }
     }
@@ -43,9 +46,10 @@ impl Settings {
     /// Returns the configuration. What is deferred is due as soon as [`crate::rules::TIMES`] says.
     pub fn config(self) -> String {
         let guard = if self == Self::Guarding { "10min" } else { "0s" };
+        let wait = if self == Self::Patient { "2s" } else { "0s" };
         let ttl = if self == Self::Believing { LIST_TTL } else { Duration::ZERO }.as_millis();
         let mut text = format!(
-            "[write]\nfree_floor = \"1MiB\"\ndelete_after = \"2s\"\nguard = \"{guard}\"\n\
+            "[write]\nfree_floor = \"1MiB\"\ndelete_after = \"2s\"\npublish_after = \"{wait}\"\nguard = \"{guard}\"\n\
              [read]\nlist_ttl = \"{ttl}ms\"\nmiss_ttl = \"{ttl}ms\"\n"
         );
         for domain in DOMAINS {

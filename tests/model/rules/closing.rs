@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::Answer::Done;
-use super::{Errno, Outcomes};
+use super::{Errno, Outcomes, TIMES};
 use crate::model::{Draft, File, Object, State};
 use crate::op::{Slot, Who};
+use crate::settings::Settings;
 use crate::support::mount::is_alternative;
 
 impl State {
@@ -112,7 +113,19 @@ impl State {
             draft.gone = true; // 3.9
             return vec![(Errno("EIO"), self)];
         }
-        self.publish(id, now).into_iter().map(|s| (Done, s)).collect()
+        self.publish_in_time(id, now).into_iter().map(|s| (Done, s)).collect()
+    }
+
+    /// The draft becomes an object, or is left to its maker for a while (3.6).
+    pub(super) fn publish_in_time(mut self, id: u32, now: Duration) -> Vec<Self> {
+        if self.settings != Settings::Patient {
+            return self.publish(id, now);
+        }
+        self.drafts.entry(id).and_modify(|d| {
+            d.save();
+            d.waits = Some(now + TIMES.soonest);
+        });
+        vec![self]
     }
 
     /// The draft becomes an object under its name, or under a suffix where that is taken (4.1, 4.2, 4.7).
@@ -121,10 +134,10 @@ impl State {
         let mut worlds = Vec::new();
         let mut twin = draft.beside.as_deref().map_or(Twin::None, |of| self.twin(of, &draft));
         let mut name = draft.name.clone();
-        if twin == Twin::None {
+        if twin != Twin::Certain {
             self.settle(draft.mount, &name);
             if self.bucket.contains_key(&name) {
-                if name == draft.wanted {
+                if name == draft.wanted && twin == Twin::None {
                     twin = self.twin(&name, &draft);
                 }
                 name = self.fresh(&draft.wanted);
@@ -133,6 +146,7 @@ impl State {
         self.drafts.entry(id).and_modify(|d| {
             d.gone = true;
             d.changed = false;
+            d.waits = None;
         });
         if twin != Twin::None {
             worlds.push(self.clone());
@@ -176,10 +190,12 @@ impl State {
         let is_version = |key: &str| State::drawn_from(key) == Some(of) || is_alternative(key, of);
         let versions: Vec<&Object> =
             self.bucket.iter().filter(|(key, _)| is_version(key)).map(|(_, o)| o).collect();
+        // what bears the draft's own name its mount does not see
+        let knows_all = self.lags[draft.mount].is_empty() && !self.bucket.contains_key(&draft.name);
         let same = versions.iter().filter(|o| o.content == draft.content).count();
         match (same, versions.len()) {
             (0, _) => Twin::None,
-            (1, 1) if self.lags[draft.mount].is_empty() => Twin::Certain,
+            (1, 1) if knows_all => Twin::Certain,
             _ => Twin::Possible,
         }
     }

@@ -119,7 +119,12 @@ impl State {
             Op::Pass => {
                 s.carry_out(|_| true);
                 s.settling = true;
-                vec![(Done, s)]
+                let waiting = s.waiting(|_, _| true);
+                let mut worlds = vec![s];
+                for id in waiting {
+                    worlds = worlds.into_iter().flat_map(|w| w.publish_waiting(id, now)).collect();
+                }
+                worlds.into_iter().map(|w| (Done, w)).collect()
             }
         }
     }

@@ -30,7 +30,9 @@ impl State {
         let beside = if let Some(held) = self.draft_at(mount, to) {
             // 3.4, 5.1
             let d = &self.drafts[&held];
-            let counts = !d.scratch && (d.saved || (!d.content.is_empty() && d.maker != Some(who)));
+            let counts = !d.scratch
+                && !self.is_anybodys(held)
+                && (d.saved || (!d.content.is_empty() && d.maker != Some(who)));
             if !counts {
                 self.drop_name(held);
             }
@@ -44,6 +46,7 @@ impl State {
             d.name = name;
             to.clone_into(&mut d.wanted);
             d.scratch = scratch;
+            d.waits = None;
             d.beside = beside.then(|| to.to_owned());
             d.changed |= full;
             d.unsaved |= full;
@@ -64,8 +67,8 @@ impl State {
             }
             return vec![(Done, self)];
         }
-        let worlds = self.publish(id, now).into_iter().map(|mut s| {
-            if s.opens_of(id).next().is_none() {
+        let worlds = self.publish_in_time(id, now).into_iter().map(|mut s| {
+            if s.opens_of(id).next().is_none() && s.drafts[&id].waits.is_none() {
                 s.drafts.remove(&id);
             }
             (Done, s)
@@ -76,6 +79,9 @@ impl State {
     pub(super) fn rename_object(mut self, who: Who, from: &str, to: &str, now: Duration) -> Outcomes {
         let mount = who.mount();
         let Some(object) = self.object_at(mount, from).cloned() else { return Vec::new() };
+        if self.class(from) == Class::Refused {
+            return vec![(Errno("EACCES"), self)]; // 1.4
+        }
         // 7.1, 8.2: a version that the listing still has and the store no more
         let mut lost: Outcomes = Vec::new();
         if self.is_lost(from, object.version) {
@@ -176,6 +182,7 @@ impl State {
             d.listed = true;
             d.changed = true;
             d.wrote = !content.is_empty();
+            d.unsaved = d.wrote;
             d.content = content;
         });
         self.enter(id, now)
