@@ -4,7 +4,8 @@
 //!
 //! A sequence comes from its seed alone. One that fails is printed, made as short as it can be made, with the command that
 //! runs it again. `CAIRNFS_MODEL_SEQUENCES` is how many run (2,000), `CAIRNFS_MODEL_SEED` the first of them;
-//! `CAIRNFS_MODEL_SETTINGS` (`plain`, `believing`, …) leaves out those with other settings.
+//! `CAIRNFS_MODEL_SETTINGS` (`plain`, `believing`, …) leaves out those with other settings. These are
+//! divided between the two kinds of store; with `CAIRNFS_MODEL_ON_EACH` all of them run on each.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -43,8 +43,15 @@ pub fn sequences(kind: Kind) {
     let number = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().unwrap());
     let first = number("CAIRNFS_MODEL_SEED");
     let all = number("CAIRNFS_MODEL_SEQUENCES").unwrap_or(if first.is_some() { 1 } else { 2000 });
+    let on_each = std::env::var_os("CAIRNFS_MODEL_ON_EACH").is_some();
     // Both kinds of store together; a sequence on S3 takes three times as long, and the two run side by side.
-    let mine = if kind == Kind::S3 { (all * 3 / 10).max(1) } else { all - all * 3 / 10 };
+    let mine = if on_each {
+        all
+    } else if kind == Kind::S3 {
+        (all * 3 / 10).max(1)
+    } else {
+        all - all * 3 / 10
+    };
     let seeds: Vec<u64> = (0..mine).map(|n| first.unwrap_or(0) + n).collect();
     let began = Instant::now();
     let only = std::env::var("CAIRNFS_MODEL_SETTINGS").ok();
