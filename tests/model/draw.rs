@@ -44,7 +44,8 @@ impl Draw {
                 0..20 => draw.save(),
                 20..30 => draw.atomic_save(),
                 30..34 => draw.save_the_same(),
-                34..44 if draw.mortal => draw.killed_save(),
+                34..42 if draw.mortal => draw.killed_save(),
+                42..50 if draw.mortal => draw.forked_save(),
                 34..54 if settings == Settings::Believing => draw.others(),
                 _ => draw.single(),
             }
@@ -205,6 +206,31 @@ impl Draw {
             self.single();
         }
         self.ops.push(Op::Kill { who });
+    }
+
+    /// A process and its child write by the same descriptors, and close them in any order.
+    fn forked_save(&mut self) {
+        let (who, name, mut flags) = (Who::D, self.document(), self.flags());
+        if flags & libc::O_ACCMODE == libc::O_RDONLY {
+            flags |= libc::O_WRONLY | libc::O_CREAT;
+        }
+        self.ops.push(Op::Open { who, name, flags, slot: 0 });
+        self.ops.push(Op::Fork);
+        for _ in 0..self.below(6) {
+            let who = [Who::D, Who::E][self.below(2)];
+            let op = match self.below(8) {
+                0..3 => Op::Write { who, slot: LAST, data: self.data() },
+                3..6 => Op::Close { who, slot: LAST },
+                6 => Op::Ftruncate { who, slot: LAST, size: self.size() },
+                _ => Op::Read { who, slot: LAST, at: 0, len: self.size() },
+            };
+            self.ops.push(op);
+            if self.chance(20) {
+                self.single();
+            }
+        }
+        let killed = self.chance(50);
+        self.ops.push(Op::EndChild { killed });
     }
 
     /// Another client changes what is there, and time may pass until it must show.

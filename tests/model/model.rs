@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::lag::Lags;
-use crate::op::{Slot, Who};
+use crate::op::{CHILD, Slot, Who};
 use crate::settings::Settings;
 
 /// What is to be seen: names and bytes.
@@ -171,6 +171,8 @@ pub struct State {
     pub alternatives: Vec<String>,
     /// A draft that the operation has put back.
     pub put_back: Option<u32>,
+    /// Whether `D` has a child.
+    pub forked: bool,
     /// The directories that users made, or emptied, on each mount.
     pub made: [BTreeSet<String>; 2],
     /// How the mounts are set up.
@@ -194,6 +196,7 @@ impl State {
             settling: false,
             alternatives: Vec::new(),
             put_back: None,
+            forked: false,
             made: Default::default(),
             settings,
             lags: Default::default(),
@@ -371,7 +374,8 @@ impl State {
     /// Returns the open file that a descriptor or map belongs to.
     pub fn opened(&self, who: Who, slot: Slot) -> Option<u32> {
         let held = |o: &Open| o.fds.contains(&slot) || o.maps.iter().any(|m| m.0 == slot);
-        self.open.iter().find(|(_, o)| o.who == who && held(o)).map(|(id, _)| *id)
+        let shared = slot & CHILD != 0 && who == Who::E;
+        self.open.iter().find(|(_, o)| (o.who == who || shared) && held(o)).map(|(id, _)| *id)
     }
 }
 

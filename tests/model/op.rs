@@ -5,20 +5,22 @@ use std::fmt;
 use crate::model::State;
 
 /// A process. `A` and `B` work on the first mount, `C` on the second mount of the same bucket. `D` is on the first mount, too,
-/// and belongs to its sequence alone: it can be killed, and whoever is `D` after that is another process.
+/// and belongs to its sequence alone: it can be killed, and whoever is `D` after that is another process. `E` is a child that it
+/// forks, which uses the descriptors that it has then and no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     A,
     B,
     C,
     D,
+    E,
 }
 
 impl Who {
     /// The mount that it works on.
     pub const fn mount(self) -> usize {
         match self {
-            Self::A | Self::B | Self::D => 0,
+            Self::A | Self::B | Self::D | Self::E => 0,
             Self::C => 1,
         }
     }
@@ -34,6 +36,9 @@ pub enum Pick {
 
 /// One of the descriptors or maps of a process: before it is resolved a draw, after it a slot.
 pub type Slot = u32;
+
+/// A slot of the child is that of its parent and this.
+pub const CHILD: Slot = 1 << 30;
 
 /// The descriptor that was opened last.
 pub const LAST: Slot = u32::MAX;
@@ -154,6 +159,12 @@ pub enum Op {
     Kill {
         who: Who,
     },
+    /// `D` makes its child.
+    Fork,
+    /// The child ends, by itself or by a signal.
+    EndChild {
+        killed: bool,
+    },
     /// Another client of the store writes an object, whatever stands there.
     Put {
         name: Pick,
@@ -218,8 +229,8 @@ impl Op {
     /// `free` is a slot that nobody has used.
     pub fn resolved(mut self, state: &State, free: Slot) -> Option<Self> {
         use Op::{
-            Age, Close, Dup, Fstat, Fsync, Ftruncate, Kill, Link, MapWrite, Mkdir, Mmap, Munmap, Open, Pass,
-            Put, Pwrite, Read, Remove, Rename, Rmdir, Truncate, Unlink, Write,
+            Age, Close, Dup, EndChild, Fork, Fstat, Fsync, Ftruncate, Kill, Link, MapWrite, Mkdir, Mmap,
+            Munmap, Open, Pass, Put, Pwrite, Read, Remove, Rename, Rmdir, Truncate, Unlink, Write,
         };
         match &mut self {
             Open { name, slot, .. } => {
@@ -267,6 +278,18 @@ impl Op {
                 state.bucket.get(name)?;
             }
             // one that holds nothing ends unseen
+            Kill { .. } if state.forked => return None,
+            Fork => {
+                let holds_map = |o: &crate::model::Open| o.who == Who::D && !o.maps.is_empty();
+                if state.forked || state.fd(Who::D, LAST).is_none() || state.open.values().any(holds_map) {
+                    return None;
+                }
+            }
+            EndChild { .. } => {
+                if !state.forked {
+                    return None;
+                }
+            }
             Kill { who } => {
                 state.open.values().find(|o| o.who == *who)?;
             }
@@ -329,6 +352,8 @@ impl fmt::Display for Op {
             Self::Unlink { who, name } => write!(f, "{who:?}: unlink {name}"),
             Self::Mkdir { who, name } => write!(f, "{who:?}: mkdir {name}"),
             Self::Rmdir { who, name } => write!(f, "{who:?}: rmdir {name}"),
+            Self::Fork => f.write_str("D forks E"),
+            Self::EndChild { killed } => f.write_str(if *killed { "E is killed" } else { "E ends" }),
             Self::Kill { who } => write!(f, "{who:?} is killed"),
             Self::Put { name, data } => write!(f, "another client puts {name} {data}"),
             Self::Remove { name } => write!(f, "another client deletes {name}"),

@@ -266,7 +266,7 @@ impl Run {
 
     /// Closes what is still open, and reads everything once more.
     fn close_all(&mut self, world: &mut World) -> Result<(), Failure> {
-        for who in [Who::A, Who::B, Who::C, Who::D] {
+        for who in [Who::E, Who::A, Who::B, Who::C, Who::D] {
             while let Some(map) = self.worlds[0].map(who, 0) {
                 self.act(world, &Op::Munmap { who, map })?;
             }

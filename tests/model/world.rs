@@ -60,6 +60,33 @@ def do_map_write(slot, at, data):
 def do_munmap(slot):
     at, size = maps.pop(slot)
     check(libc.munmap(ctypes.c_void_p(at), ctypes.c_size_t(size)))
+def do_fork():
+    global child
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        words = theirs.makefile('rw')
+        for slot in list(fds):
+            fds[slot | 1 << 30] = fds.pop(slot)
+        for line in words:
+            print(json.dumps(obey(json.loads(line))), file=words, flush=True)
+        os._exit(0)
+    theirs.close()
+    child = pid, ours, ours.makefile('rw')
+def do_in_child(code):
+    print(json.dumps(code), file=child[2], flush=True)
+    answer = json.loads(child[2].readline())
+    if 'errno' in answer:
+        raise OSError(getattr(errno, answer['errno']), answer['errno'])
+    assert 'ok' in answer, answer
+    return answer['ok']
+def do_end_child(killed):
+    if killed:
+        os.kill(child[0], signal.SIGKILL)
+    child[2].close()
+    child[1].close()
+    os.waitpid(child[0], 0)
 def do_end():
     for fd in fds.values():
         os.close(fd)
@@ -124,7 +151,7 @@ impl World {
 
     fn actor(&mut self, who: Who, dir: &str) -> &mut Actor {
         match who {
-            Who::D => {
+            Who::D | Who::E => {
                 self.own.entry(dir.to_owned()).or_insert_with(|| start_actor(&self.mounts[who.mount()]))
             }
             shared => &mut self.actors[shared as usize],
@@ -206,6 +233,8 @@ impl World {
                 self.mounts[0].remove_object(&format!("{dir}/{}", name.get()));
                 return Answer::Done;
             }
+            Op::Fork => (&Who::D, "do_fork()".to_owned()),
+            Op::EndChild { killed } => (&Who::D, format!("do_end_child({})", u8::from(*killed))),
             Op::Kill { .. } => {
                 if let Some(actor) = self.own.remove(dir) {
                     actor.die_of(Signal::KILL);
@@ -214,6 +243,7 @@ impl World {
             }
             Op::Pass | Op::Age => return Answer::Done,
         };
+        let code = if *who == Who::E { format!("do_in_child({})", py(code)) } else { code };
         let actor = self.actor(*who, dir);
         actor.begin(&code);
         answered(op, actor.end())

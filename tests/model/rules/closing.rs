@@ -10,7 +10,12 @@ use crate::settings::Settings;
 use crate::support::mount::is_alternative;
 
 impl State {
-    pub(super) fn close(mut self, who: Who, slot: Slot, now: Duration) -> Outcomes {
+    pub(super) fn close(self, who: Who, slot: Slot, now: Duration) -> Outcomes {
+        self.close_by(who, slot, false, now)
+    }
+
+    /// A descriptor or map is closed, by the death of the process where it is `killed`.
+    pub(super) fn close_by(mut self, who: Who, slot: Slot, killed: bool, now: Duration) -> Outcomes {
         let Some(id) = self.opened(who, slot) else { return Vec::new() };
         let Some(open) = self.open.get_mut(&id) else { return Vec::new() };
         let is_fd = open.fds.contains(&slot);
@@ -24,11 +29,15 @@ impl State {
             }
             return vec![(Done, self)];
         };
-        if is_fd {
+        if is_fd && !killed {
             self.drafts.entry(draft).and_modify(|d| d.killed &= !d.hands.contains(&opener));
         }
         // a map ends without a FLUSH: only RELEASE tells
-        let flushed = if is_fd && changes { self.flush(draft, now) } else { vec![(Done, self)] };
+        let flushed = match (is_fd && changes, opener == who) {
+            (true, true) => self.flush(draft, now),
+            (true, false) => self.flush_of_another(draft),
+            (false, _) => vec![(Done, self)],
+        };
         if !is_last {
             return flushed;
         }
@@ -52,6 +61,14 @@ impl State {
             return vec![(Done, self)];
         }
         self.finish(id, now)
+    }
+
+    /// The close of another process than the opener's publishes nothing (3.5).
+    pub(super) fn flush_of_another(mut self, id: u32) -> Outcomes {
+        if let Some(draft) = self.drafts.get_mut(&id).filter(|d| d.changed && !d.gone && !d.deleted) {
+            draft.save();
+        }
+        vec![(Done, self)]
     }
 
     /// An open file of a draft is gone, and with it perhaps the last writer, or everybody. The end of a reader decides nothing.

@@ -4,6 +4,7 @@ mod bytes;
 mod closing;
 mod deletes;
 mod dirs;
+mod forked;
 mod killed;
 mod names;
 mod opening;
@@ -106,6 +107,8 @@ impl State {
             Op::Unlink { who, name } => s.unlink(*who, name.get(), now),
             Op::Mkdir { who, name } => s.mkdir(*who, name.get()),
             Op::Rmdir { who, name } => s.rmdir(*who, name.get()),
+            Op::Fork => s.fork(),
+            Op::EndChild { killed } => s.end_child(*killed, now),
             Op::Kill { who } => s.kill(*who, now).into_iter().map(|s| (Done, s)).collect(),
             Op::Put { name, data } => {
                 s.put(name.get(), data.get());
