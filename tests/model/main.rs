@@ -18,6 +18,7 @@
 mod support;
 
 mod compare;
+mod draft;
 mod draw;
 mod lag;
 mod meant;
@@ -26,6 +27,7 @@ mod op;
 mod rules;
 mod run;
 mod settings;
+mod told;
 mod world;
 
 use support::mount::Kind;
