@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Filesystem, FsError, FsResult, join};
-use crate::catalog::{Entry, Kind, Merged, ObjectFacts};
+use crate::catalog::{Entry, Merged, ObjectFacts};
 use crate::drafts::facts::facts;
 use crate::store::{ObjectInfo, StoreError, retry};
 use crate::types::{Clock, FileName, Ino, ObjectKey, Timestamp};
@@ -168,17 +168,16 @@ impl Filesystem {
         // No key is so long: a scratch file may still be made there (1.6).
         let Ok(key) = ObjectKey::new(full.clone()) else { return Ok(None) };
         // Whoever looks for one name is likely to look for the next; names that are missing then are asked for one by one.
-        if !self.listing_is_fresh(dir) {
+        // Where nothing counts as fresh, a listing answers for one name only, and the object itself tells more of it.
+        if !self.options.list_ttl.is_zero() && !self.listing_is_fresh(dir) {
             match self.within(self.options.deadline / 3, self.list_if_small(dir, path)).await {
-                Ok(true) => match self.catalog.child(dir.ino, name.as_str())? {
-                    // A listing tells less of an object than the object itself: no checksum, no times of its own.
-                    Some(found) if found.kind == Kind::Object => {}
-                    Some(other) => return Ok(Some(other)),
-                    None => {
+                Ok(true) => {
+                    let found = self.catalog.child(dir.ino, name.as_str())?;
+                    if found.is_none() {
                         self.remember_miss(dir.ino, name.as_str(), Clock.now());
-                        return Ok(None);
                     }
-                },
+                    return Ok(found);
+                }
                 Ok(false) => {}
                 Err(e) if e.is_transient() => return Ok(None),
                 Err(e) => return Err(e.into()),
@@ -266,19 +265,26 @@ impl Filesystem {
         misses.insert((parent, name.to_owned()), at);
     }
 
-    /// Makes sure at an open that the object is still the version that the catalog has, if that is older than
-    /// `list_ttl`.
+    /// Makes sure at an open that the object in the directory `dir`, at `path`, is still the version that the catalog has,
+    /// if that is older than `list_ttl`.
     ///
     /// # Errors
     /// [`FsError::Stale`] where it is not: the path is walked again and finds what is there now.
-    pub(super) async fn confirm_version(&self, entry: &Entry) -> FsResult<()> {
-        let (dir, path) = self.dir(entry.parent)?;
-        let now = Clock.now();
+    pub(super) async fn confirm_version(&self, entry: &Entry, dir: &Entry, path: &str) -> FsResult<()> {
         let newest = entry.seen_at.max(dir.listed_at);
-        if newest.is_some_and(|at| now.since(at) < self.options.list_ttl) {
+        if newest.is_some_and(|at| Clock.now().since(at) < self.options.list_ttl) {
             return Ok(());
         }
-        let key = ObjectKey::new(join(&path, &entry.name)).map_err(|_| FsError::NameTooLong)?;
+        self.ask_for_object(entry, dir, path).await
+    }
+
+    /// Asks the store for the object itself, which tells more than a listing does.
+    ///
+    /// # Errors
+    /// [`FsError::Stale`] where it is another version now.
+    pub(super) async fn ask_for_object(&self, entry: &Entry, dir: &Entry, path: &str) -> FsResult<()> {
+        let now = Clock.now();
+        let key = ObjectKey::new(join(path, &entry.name)).map_err(|_| FsError::NameTooLong)?;
         let patience = self.options.deadline / 2;
         let answer = self.within(patience, retry::retry(patience, || self.store.head(&key))).await;
         let found: Option<ObjectInfo> = match answer {

@@ -1,4 +1,4 @@
-//! What a sequence is made of: the operations, what they mean in a state, and how they read.
+//! What a sequence is made of: the operations, and what they mean in a state.
 
 use crate::model::State;
 
