@@ -31,7 +31,7 @@ impl Draw {
         let mut draw = Self {
             random: StdRng::seed_from_u64(seed),
             two_mounts,
-            mortal: seed % 16 == 1,
+            mortal: seed % 16 == 1 || seed % 64 == 11,
             ops: Vec::new(),
             made: seed << 16,
         };

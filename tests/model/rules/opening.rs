@@ -182,10 +182,10 @@ impl State {
         id
     }
 
-    /// 5.2: calls off the delete that this process asked for. Returns whether there was one.
+    /// 5.2: calls off the newest delete of that name that this process asked for. Returns whether there was one.
     pub(super) fn put_back(&mut self, who: Who, name: &str) -> bool {
         let mount = who.mount();
-        let found = self.pending.iter().position(|p| p.mount == mount && p.key == name && p.by == Some(who));
+        let found = self.pending.iter().rposition(|p| p.mount == mount && p.key == name && p.by == Some(who));
         let Some(at) = found else { return false };
         if let What::Draft(id) = self.pending.remove(at).what {
             self.drafts.entry(id).and_modify(|d| d.deleted = false);
