@@ -8,6 +8,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
@@ -180,6 +181,16 @@ impl CachedObject {
     /// Returns whether bytes that are put in now will reach the disk, as far as can be told.
     pub fn disk_keeps_up(&self) -> bool {
         self.shared.workers.as_ref().is_some_and(super::Workers::keeps_up)
+    }
+
+    /// Waits for a disk that does not keep up, no longer than `patience`.
+    pub async fn wait_for_disk(&self, patience: Duration) {
+        if let Some(workers) = self.shared.workers.as_ref().filter(|w| !w.keeps_up())
+            && self.can_be_kept()
+            && tokio::time::timeout(patience, workers.caught_up()).await.is_err()
+        {
+            tracing::trace!("the disk of the cache is slower than what comes");
+        }
     }
 
     /// Returns the host file where it has all of the content and needs no more verification. Nobody may write to it.
