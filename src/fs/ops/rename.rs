@@ -420,7 +420,10 @@ impl Filesystem {
             }
         };
         if size > 0 {
-            self.finish(&draft, self.options.rename_wait).await?;
+            if let Err(e) = self.finish(&draft, self.options.rename_wait).await {
+                self.drop_refused_link(&draft)?;
+                return Err(e);
+            }
         } else if draft.state.lock().beside.is_some() {
             let looked = self.getattr(entry.ino)?;
             self.forget_beside(&draft)?; // an empty draft beside an object is dropped (3.8)
@@ -437,6 +440,26 @@ impl Filesystem {
             looked.name_ttl = Duration::ZERO;
         }
         Ok(looked)
+    }
+
+    /// A link whose publish failed has not happened: the scratch file has the content, so nothing is kept of the copy,
+    /// unless another process has made it its own by writing to it.
+    fn drop_refused_link(&self, copy: &Draft) -> FsResult<()> {
+        let _names = self.namespace.lock();
+        let (id, row) = {
+            let known = copy.state.lock();
+            if known.saved || !known.writers.is_empty() {
+                return Ok(());
+            }
+            (known.id.clone(), known.row)
+        };
+        let Some(entry) = self.catalog.entry_by_row(row)? else { return Ok(()) };
+        self.unlink_local(copy)?;
+        let path = self.path_of(entry.parent, &entry.name);
+        let told = format!("draft {id} was dropped: its link was refused, and the file that was linked has the content");
+        self.catalog.event(Clock.now(), "discarded", &path, &told);
+        self.notices.entry_changed(entry.parent, &entry.name);
+        Ok(())
     }
 
     /// Puts back what held `path` if the caller took it away a moment ago, and returns it (semantics 5.2).
