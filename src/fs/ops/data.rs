@@ -200,7 +200,8 @@ impl Filesystem {
         }
     }
 
-    /// Returns a handle, re-opened by its inode where this run does not know it.
+    /// Returns a handle, re-opened by its inode where this run does not know it. It counts from then on under its number,
+    /// until the kernel releases that; as one that writes, since nobody can tell.
     pub(in crate::fs) async fn handle(&self, ino: Ino, fh: u64) -> FsResult<Arc<Handle>> {
         if let Some(handle) = self.handles.get(fh) {
             return Ok(handle);
@@ -208,6 +209,11 @@ impl Filesystem {
         let nobody = crate::fs::Caller { tid: 0, uid: 0, gid: 0 };
         let flags = if self.local(ino)?.is_some() { libc::O_RDWR } else { libc::O_RDONLY };
         let opened = self.open(nobody, ino, flags).await.map_err(|_| FsError::BadHandle)?;
-        self.handles.remove(opened.fh).ok_or(FsError::BadHandle)
+        if let Some(handle) = self.handles.renumber(opened.fh, fh) {
+            return Ok(handle);
+        }
+        // another call on the same handle was first
+        self.release(opened.fh).await;
+        self.handles.get(fh).ok_or(FsError::BadHandle)
     }
 }
