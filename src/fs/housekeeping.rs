@@ -52,6 +52,9 @@ impl Filesystem {
             for draft in self.redirects.expire() {
                 self.drop_unused(draft);
             }
+            if let Err(e) = self.forget_settled() {
+                tracing::warn!("drafts that have ended cannot be forgotten: {e}");
+            }
             if self.read_only().is_some() {
                 continue; // what an earlier run left waits for a mount that may write
             }

@@ -234,6 +234,7 @@ impl Filesystem {
             me: Weak::clone(me),
         });
         fs.make_fixed_dirs()?;
+        fs.sweep_staging()?; // first: hidden objects tell what became of a draft
         fs.catalog.sweep_hidden_objects()?;
         Ok(fs)
     }
