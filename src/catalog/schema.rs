@@ -117,6 +117,9 @@ CREATE TABLE settled (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TRIGGER drafts_settled AFTER DELETE ON drafts BEGIN
     INSERT OR IGNORE INTO settled (id) VALUES (old.id);
 END;
+
+-- SHA-256 of the bytes that are kept, 64 hex digits; NULL where an earlier version of the program kept them.
+ALTER TABLE guards ADD COLUMN sha256 TEXT;
 ";
 
 /// Brings `conn` to the newest schema.

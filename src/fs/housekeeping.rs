@@ -64,6 +64,9 @@ impl Filesystem {
             let guarded = self.guard.used();
             let tight = guarded > 0 && self.staging.takes() < guarded;
             self.guard.expire(Clock.now(), tight);
+            for lost in self.guard.take_owed() {
+                self.spawn_publish_again(lost);
+            }
             if let Err(e) = self.deletes.run_due(false).await {
                 tracing::warn!("pending deletes cannot be read: {e}");
             }

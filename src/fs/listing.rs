@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Filesystem, FsError, FsResult, join};
-use crate::catalog::{Entry, Kind, Merged, ObjectFacts};
+use crate::catalog::{Entry, Kind, Merged, ObjectFacts, Shown};
 use crate::drafts::facts::facts;
 use crate::store::{ObjectInfo, StoreError, retry};
 use crate::types::{Clock, FileName, Ino, ObjectKey, Timestamp};
@@ -278,7 +278,12 @@ impl Filesystem {
         if newest.is_some_and(|at| now.since(at) < self.options.list_ttl) {
             return Ok(());
         }
-        let key = ObjectKey::new(join(&path, &entry.name)).map_err(|_| FsError::NameTooLong)?;
+        self.ask_for_version(&dir, &path, entry).await
+    }
+
+    async fn ask_for_version(&self, dir: &Entry, path: &str, entry: &Entry) -> FsResult<()> {
+        let now = Clock.now();
+        let key = ObjectKey::new(join(path, &entry.name)).map_err(|_| FsError::NameTooLong)?;
         let patience = self.options.deadline / 2;
         let answer = self.within(patience, retry::retry(patience, || self.store.head(&key))).await;
         let found: Option<ObjectInfo> = match answer {
@@ -292,5 +297,19 @@ impl Filesystem {
         let merged = self.catalog.merge_object(dir.ino, &entry.name, known, now)?;
         self.tell(dir.ino, &merged);
         if same { Ok(()) } else { Err(FsError::Stale) }
+    }
+
+    /// Asks in the background what the store has under the name of `ino`: a read has found that it is another version.
+    pub(super) fn look_again(&self, ino: Ino) {
+        let Some(fs) = self.me.upgrade() else { return };
+        self.tasks.spawn(async move {
+            let Ok(Some(entry)) = fs.catalog.entry(ino) else { return };
+            if entry.shown != Shown::Listed || entry.kind != Kind::Object {
+                return; // known already
+            }
+            let Ok((dir, path)) = fs.dir(entry.parent) else { return };
+            // The next listing tells what cannot be learned now.
+            let _ = fs.ask_for_version(&dir, &path, &entry).await;
+        });
     }
 }

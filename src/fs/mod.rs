@@ -187,6 +187,7 @@ impl Filesystem {
             Arc::clone(&parts.store),
             Arc::clone(&parts.catalog),
             Arc::clone(&opens),
+            Arc::clone(&parts.guard),
             Arc::clone(&parts.notices),
         ));
         let sealer = Sealer {

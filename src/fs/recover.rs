@@ -20,7 +20,7 @@ impl Filesystem {
                 .map_or(Found::Missing, |m| Found::File(m.len()));
             self.recover_one(record, plan(record, found))?;
         }
-        Ok(())
+        self.look_for_all_overwritten()
     }
 
     /// Removes the staging files that an earlier run left of drafts which have ended: published, dropped or deleted. One

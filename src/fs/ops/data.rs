@@ -21,7 +21,14 @@ impl Filesystem {
         let handle = self.handle(ino, fh).await?;
         let len = usize::try_from(len).map_err(|_| FsError::Invalid)?;
         match &*handle {
-            Handle::Object { object, .. } => Ok(object.read(offset, len).await?),
+            Handle::Object { object, .. } => {
+                let read = object.read(offset, len).await.map_err(FsError::from);
+                read.inspect_err(|e| {
+                    if matches!(e, FsError::Stale) {
+                        self.look_again(ino);
+                    }
+                })
+            }
             Handle::Draft { draft, .. } => {
                 let origin = draft.state.lock().origin.clone();
                 match origin {
@@ -64,10 +71,13 @@ impl Filesystem {
         if draft.state.lock().publishing {
             drop(draft.busy.lock().await);
         }
-        if draft.state.lock().published {
-            self.begin_again(draft)?;
-        }
-        Ok(())
+        let published = {
+            let known = draft.state.lock();
+            known.published.then(|| known.id.clone())
+        };
+        let Some(id) = published else { return Ok(()) };
+        self.part_kept(&id).await?; // the object's bytes are kept as they were (4.6)
+        self.begin_again(draft, &id)
     }
 
     /// Writes to the staging file; `None` where something has to be waited for first.
