@@ -32,6 +32,7 @@ mod catalog;
 mod close;
 mod covers;
 mod damage;
+mod damaged_cache;
 mod delete;
 mod drafts_command;
 mod expiry;
