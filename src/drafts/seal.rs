@@ -212,7 +212,9 @@ impl Sealer {
         let newest = self.newest_alternative(entry.parent, wanted, content.size)?;
         for path in std::iter::once(wanted.to_owned()).chain(newest) {
             let Ok(key) = ObjectKey::new(path) else { continue };
-            if has_same_bytes(&*self.store, self.patience, &key, content.size, content.sha256).await? {
+            // What is about to be deleted, and waits for its readers to close it, is not there for this file.
+            let going = self.catalog.delete_of(&key)?.is_some();
+            if !going && has_same_bytes(&*self.store, self.patience, &key, content.size, content.sha256).await? {
                 return Ok(Some(key));
             }
         }

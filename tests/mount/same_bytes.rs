@@ -55,6 +55,23 @@ fn s4_7_same_bytes_keep_stores_them_again(kind: Kind) {
     mount.stop();
 }
 
+/// 4.7, 5.2, 5.4: an object that is to be deleted as soon as nobody reads it any more has no bytes to offer.
+fn s4_7_object_that_is_being_deleted_does_not_stand_for_a_new_file(kind: Kind) {
+    let take_away = ["os.unlink(p('documents/a.pdf'))", "os.rename(p('documents/a.pdf'), p('documents/b.pdf'))"];
+    for taken_away in take_away {
+        let object = Setup::new(kind).config(FRESH).object("documents/a.pdf", content(1, 5000));
+        let mut mount = object.start();
+        let mut reader = mount.actor();
+        reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
+        mount.actor().run(taken_away);
+        mount.actor().run("write(p('documents/a.pdf'), content(1, 5000))");
+        reader.run("os.close(fd)");
+        eventually("what was taken away is gone", || !mount.keys().contains(&"documents/a.pdf".to_owned()));
+        assert!(mount.alternative("documents/a.pdf") == content(1, 5000), "{taken_away}");
+        mount.stop();
+    }
+}
+
 /// 4.7: nothing stays of it here, wherever the daemon ends.
 fn s4_7_nothing_stays_of_it_after_a_kill(kind: Kind) {
     let mut mount = Setup::new(kind).object("documents/a.pdf", content(1, 5000)).config(FRESH).start();
@@ -103,6 +120,7 @@ on_both_stores!(
     s4_7_same_bytes_as_the_newest_suffixed_version,
     s4_7_same_bytes_as_another_clients_object,
     s4_7_same_bytes_keep_stores_them_again,
+    s4_7_object_that_is_being_deleted_does_not_stand_for_a_new_file,
     s4_7_nothing_stays_of_it_after_a_kill,
     s3_1_nothing_stays_of_a_published_draft_after_a_kill,
 );
