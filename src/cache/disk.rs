@@ -109,7 +109,8 @@ impl Disk {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
         }
-        on_damage.tell(&version.key, "a file of the cache is not what it should be: dropped, and fetched again");
+        on_damage
+            .tell(&version.key, "a file of the cache is not what it should be: dropped, and fetched again");
         self.remove(id);
         Ok(None)
     }

@@ -214,7 +214,9 @@ impl Sealer {
             let Ok(key) = ObjectKey::new(path) else { continue };
             // What is about to be deleted, and waits for its readers to close it, is not there for this file.
             let going = self.catalog.delete_of(&key)?.is_some();
-            if !going && has_same_bytes(&*self.store, self.patience, &key, content.size, content.sha256).await? {
+            if !going
+                && has_same_bytes(&*self.store, self.patience, &key, content.size, content.sha256).await?
+            {
                 return Ok(Some(key));
             }
         }

@@ -77,7 +77,9 @@ fn s7_2_23_file_damaged_while_the_daemon_was_dead_is_fetched_again() {
         assert!(end == big(1)[big(1).len() - 200..], "{name}: wrong bytes at the end");
         assert!(mount.read(PATH) == big(1), "{name}: wrong bytes");
         let mut user = mount.actor();
-        user.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY); m = mmap.mmap(fd, 0, prot=mmap.PROT_READ)");
+        user.run(
+            "fd = os.open(p('documents/a.pdf'), os.O_RDONLY); m = mmap.mmap(fd, 0, prot=mmap.PROT_READ)",
+        );
         assert_eq!(user.text("sha(m[:])"), crate::support::mount::sha(&big(1)), "{name}: wrong in a mapping");
         user.run("m.close(); os.close(fd)");
         drop(first);

@@ -57,7 +57,8 @@ fn s4_7_same_bytes_keep_stores_them_again(kind: Kind) {
 
 /// 4.7, 5.2, 5.4: an object that is to be deleted as soon as nobody reads it any more has no bytes to offer.
 fn s4_7_object_that_is_being_deleted_does_not_stand_for_a_new_file(kind: Kind) {
-    let take_away = ["os.unlink(p('documents/a.pdf'))", "os.rename(p('documents/a.pdf'), p('documents/b.pdf'))"];
+    let take_away =
+        ["os.unlink(p('documents/a.pdf'))", "os.rename(p('documents/a.pdf'), p('documents/b.pdf'))"];
     for taken_away in take_away {
         let object = Setup::new(kind).config(FRESH).object("documents/a.pdf", content(1, 5000));
         let mut mount = object.start();

@@ -456,7 +456,9 @@ impl Filesystem {
         let Some(entry) = self.catalog.entry_by_row(row)? else { return Ok(()) };
         self.unlink_local(copy)?;
         let path = self.path_of(entry.parent, &entry.name);
-        let told = format!("draft {id} was dropped: its link was refused, and the file that was linked has the content");
+        let told = format!(
+            "draft {id} was dropped: its link was refused, and the file that was linked has the content"
+        );
         self.catalog.event(Clock.now(), "discarded", &path, &told);
         self.notices.entry_changed(entry.parent, &entry.name);
         Ok(())
