@@ -113,7 +113,7 @@ impl Guard {
     pub fn shared(&self, id: &DraftId, draft: &Path) -> Option<u64> {
         use std::os::unix::fs::MetadataExt;
         let (kept, own) = (std::fs::metadata(self.path(id)).ok()?, std::fs::metadata(draft).ok()?);
-        ((kept.dev(), kept.ino()) == (own.dev(), own.ino())).then(|| kept.len())
+        ((kept.dev(), kept.ino()) == (own.dev(), own.ino())).then_some(kept.len())
     }
 
     /// Makes what is kept of `id` a file of its own, so that the draft can be written to. Blocks.
