@@ -22,6 +22,13 @@ use crate::types::{Clock, DraftId, ETag, ObjectKey, Sha256Hex, Timestamp};
 /// Ends the name of a file that is being copied; no draft is called so.
 const UNDER_WAY: &str = "new";
 
+/// What was found overwritten outlives the time that it is guarded, restarts included, by as much as it may need.
+const UNTIL_PUBLISHED: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The first pause before another try to publish again, doubled up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// See the module documentation.
 pub struct Guard {
     dir: PathBuf,
@@ -42,6 +49,7 @@ pub struct Overwritten {
     pub found: ETag,
     /// How often it could not be published again.
     pub failures: u32,
+    not_before: Timestamp,
 }
 
 impl Guard {
@@ -142,25 +150,37 @@ impl Guard {
         key.is_some()
     }
 
+    /// Returns whether something is kept of `key`.
+    pub fn keeps(&self, key: &ObjectKey) -> bool {
+        self.held.lock().contains_key(key)
+    }
+
     /// Takes what is kept of `key`, if the version `found` there is not the one that we published. It stays kept until
     /// [`Guard::drop_kept`].
     pub fn take_overwritten(&self, key: &ObjectKey, found: &ETag) -> Option<Overwritten> {
         let now = Clock.now();
-        let mut held = self.held.lock();
-        held.get(key).filter(|g| g.etag != *found && g.until >= now)?;
-        let guarded = held.remove(key)?;
-        Some(Overwritten { guarded, found: found.clone(), failures: 0 })
+        let guarded = {
+            let mut held = self.held.lock();
+            held.get(key).filter(|g| g.etag != *found && g.until >= now)?;
+            held.remove(key)?
+        };
+        let guarded = Guarded { until: now.plus(UNTIL_PUBLISHED), ..guarded };
+        if let Err(e) = self.catalog.guard(guarded.clone()) {
+            tracing::warn!("{key}: not guarded over a restart: {e}");
+        }
+        Some(Overwritten { guarded, found: found.clone(), failures: 0, not_before: now })
     }
 
     /// Takes back what could not be published again, for [`Guard::take_owed`].
     pub fn owe(&self, lost: Overwritten) {
+        let pause = FIRST_PAUSE.saturating_mul(1 << lost.failures.min(10)).min(LONGEST_PAUSE);
         let failures = lost.failures.saturating_add(1);
-        self.owed.lock().push(Overwritten { failures, ..lost });
+        self.owed.lock().push(Overwritten { failures, not_before: Clock.now().plus(pause), ..lost });
     }
 
-    /// Takes everything that has still to be published again.
-    pub fn take_owed(&self) -> Vec<Overwritten> {
-        std::mem::take(&mut *self.owed.lock())
+    /// Takes what is to be tried again at `now`.
+    pub fn take_owed(&self, now: Timestamp) -> Vec<Overwritten> {
+        self.owed.lock().extract_if(.., |lost| lost.not_before <= now).collect()
     }
 
     /// Returns the keys of which something is kept.

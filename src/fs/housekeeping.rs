@@ -64,7 +64,7 @@ impl Filesystem {
             let guarded = self.guard.used();
             let tight = guarded > 0 && self.staging.takes() < guarded;
             self.guard.expire(Clock.now(), tight);
-            for lost in self.guard.take_owed() {
+            for lost in self.guard.take_owed(Clock.now()) {
                 self.spawn_publish_again(lost);
             }
             if let Err(e) = self.deletes.run_due(false).await {

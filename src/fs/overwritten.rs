@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::locals::NewLocal;
-use super::{Caller, Filesystem, FsError, FsResult};
+use super::{Caller, Filesystem, FsError, FsResult, join};
 use crate::catalog::Kind;
 use crate::drafts::draft::{Draft, Origin, digest_of};
 use crate::drafts::guard::Overwritten;
@@ -16,8 +16,12 @@ impl Filesystem {
         if self.read_only().is_some() {
             return; // what is kept waits for a mount that may write
         }
+        let Ok((_, dir)) = self.dir(parent) else { return };
         for name in names {
-            let Ok(key) = ObjectKey::new(self.path_of(parent, name)) else { continue };
+            let Ok(key) = ObjectKey::new(join(&dir, name)) else { continue };
+            if !self.guard.keeps(&key) {
+                continue;
+            }
             if !matches!(self.catalog.delete_of(&key), Ok(None)) {
                 continue; // it was to go
             }
