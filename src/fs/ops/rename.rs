@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalog::{Entry, Kind, NewPlace, Shown};
+use crate::catalog::{DraftState, Entry, Kind, NewPlace, Shown};
 use crate::drafts::draft::{Draft, Origin};
 use crate::fs::attr::check_access;
 use crate::fs::locals::NewLocal;
@@ -236,7 +236,8 @@ impl Filesystem {
         Ok(())
     }
 
-    /// A rename whose publish failed has not happened: the file has its old name again.
+    /// A rename whose publish failed has not happened: the file has its old name again. What was acknowledged before stays
+    /// failed under it (3.11).
     fn move_back(&self, draft: &Draft, source: &Entry, beside: Option<(ObjectKey, ETag)>) {
         let id = draft.state.lock().id.clone();
         let wanted = self.dir(source.parent).map(|(_, dir)| join(&dir, &source.name)).unwrap_or_default();
@@ -247,16 +248,23 @@ impl Filesystem {
             wanted: wanted.clone(),
             base: beside.clone(),
         };
+        let failed = source.kind == Kind::Draft && draft.state.lock().saved;
         let back = self
             .catalog
             .rename_draft(&id, place, Clock.now())
-            .and_then(|()| self.catalog.set_shown(source.row, Shown::Listed, Clock.now()));
+            .and_then(|()| self.catalog.set_shown(source.row, Shown::Listed, Clock.now()))
+            .and_then(|()| match source.kind {
+                Kind::Draft if !failed => {
+                    self.catalog.set_draft_state(&id, DraftState::Open, None, false, Clock.now())
+                }
+                _ => Ok(()),
+            });
         match back {
             Ok(()) => {
                 let mut k = draft.state.lock();
                 k.scratch = source.kind == Kind::Scratch;
                 k.beside = beside;
-                k.set_aside = false;
+                k.set_aside = failed;
                 k.listed = true;
             }
             Err(e) => tracing::warn!("{wanted}: the old name could not be given back: {e}"),
