@@ -224,6 +224,13 @@ impl Cache {
         }
     }
 
+    /// Waits until what was put in so far is on disk or cannot be. Blocks.
+    pub fn flush_writes(&self) {
+        if let Some(workers) = &self.shared.workers {
+            workers.flush_writes();
+        }
+    }
+
     /// Stops in order: writes what is queued, leaves the mark that spares the next start the verification, and lets
     /// another process use the directory. Reading goes on; nothing is put on disk any more. Blocks.
     pub fn shutdown(&self) {

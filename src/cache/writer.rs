@@ -93,12 +93,13 @@ impl Workers {
 
     /// Waits until everything queued so far has been written and then verified.
     pub(super) fn flush(&self) {
-        for worker in [&self.writer, &self.verifier] {
-            let (done, wait) = sync_channel(1);
-            if worker.jobs.send(Job::Flush(done)).is_ok() && wait.recv().is_err() {
-                tracing::debug!("a cache thread stopped before its queue was empty");
-            }
-        }
+        self.writer.flush();
+        self.verifier.flush();
+    }
+
+    /// Waits until everything queued so far has been written.
+    pub(super) fn flush_writes(&self) {
+        self.writer.flush();
     }
 
     /// Ends the threads: what is queued is written, a running verification is broken off.
@@ -120,6 +121,13 @@ impl Worker {
         let (jobs, queue) = channel();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(queue))?;
         Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
+    }
+
+    fn flush(&self) {
+        let (done, wait) = sync_channel(1);
+        if self.jobs.send(Job::Flush(done)).is_ok() && wait.recv().is_err() {
+            tracing::debug!("a cache thread stopped before its queue was empty");
+        }
     }
 }
 

@@ -73,7 +73,7 @@ fn serve(args: Args, context: &Context) -> anyhow::Result<u8> {
         // every path is absolute by now; the directory we were started in must not be kept busy
         std::env::set_current_dir("/")?;
     }
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = daemon::runtime()?;
     let store = store_url(settings.target()?);
     let report = runtime.block_on(async {
         let (ready, is_ready) = oneshot::channel::<PathBuf>();

@@ -66,6 +66,19 @@ struct Running {
     _lock: StateLock,
 }
 
+/// Makes the runtime of a mount.
+///
+/// The threads that take the kernel's requests, the one that fills the cache and the programs that read all want a
+/// processor at the moment when a transfer has one: with as many workers as cores, every piece that arrives would wake one
+/// more for nothing. What blocks does not run on them.
+///
+/// # Errors
+/// Where the system gives no threads.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread().worker_threads((cores / 2).max(1)).enable_all().build()
+}
+
 /// Mounts, serves until `args.stop` is cancelled, `cairnfs umount` asks or the kernel unmounts, drains, and returns
 /// what is left for the next mount.
 ///

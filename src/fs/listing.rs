@@ -168,17 +168,16 @@ impl Filesystem {
         // No key is so long: a scratch file may still be made there (1.6).
         let Ok(key) = ObjectKey::new(full.clone()) else { return Ok(None) };
         // Whoever looks for one name is likely to look for the next; names that are missing then are asked for one by one.
-        if !self.listing_is_fresh(dir) {
+        // Where nothing counts as fresh, a listing answers for one name only, and the object itself tells more of it.
+        if !self.options.list_ttl.is_zero() && !self.listing_is_fresh(dir) {
             match self.within(self.options.deadline / 3, self.list_if_small(dir, path)).await {
-                Ok(true) => match self.catalog.child(dir.ino, name.as_str())? {
-                    // A listing tells less of an object than the object itself: no checksum, no times of its own.
-                    Some(found) if found.kind == Kind::Object => {}
-                    Some(other) => return Ok(Some(other)),
-                    None => {
+                Ok(true) => {
+                    let found = self.catalog.child(dir.ino, name.as_str())?;
+                    if found.is_none() {
                         self.remember_miss(dir.ino, name.as_str(), Clock.now());
-                        return Ok(None);
                     }
-                },
+                    return Ok(found);
+                }
                 Ok(false) => {}
                 Err(e) if e.is_transient() => return Ok(None),
                 Err(e) => return Err(e.into()),
@@ -266,22 +265,24 @@ impl Filesystem {
         misses.insert((parent, name.to_owned()), at);
     }
 
-    /// Makes sure at an open that the object is still the version that the catalog has, if that is older than
-    /// `list_ttl`.
+    /// Makes sure at an open that the object in the directory `dir`, at `path`, is still the version that the catalog has,
+    /// if that is older than `list_ttl`.
     ///
     /// # Errors
     /// [`FsError::Stale`] where it is not: the path is walked again and finds what is there now.
-    pub(super) async fn confirm_version(&self, entry: &Entry) -> FsResult<()> {
-        let (dir, path) = self.dir(entry.parent)?;
-        let now = Clock.now();
+    pub(super) async fn confirm_version(&self, entry: &Entry, dir: &Entry, path: &str) -> FsResult<()> {
         let newest = entry.seen_at.max(dir.listed_at);
-        if newest.is_some_and(|at| now.since(at) < self.options.list_ttl) {
+        if newest.is_some_and(|at| Clock.now().since(at) < self.options.list_ttl) {
             return Ok(());
         }
-        self.ask_for_version(&dir, &path, entry).await
+        self.ask_for_object(entry, dir, path).await
     }
 
-    async fn ask_for_version(&self, dir: &Entry, path: &str, entry: &Entry) -> FsResult<()> {
+    /// Asks the store for the object itself, which tells more than a listing does.
+    ///
+    /// # Errors
+    /// [`FsError::Stale`] where it is another version now.
+    pub(super) async fn ask_for_object(&self, entry: &Entry, dir: &Entry, path: &str) -> FsResult<()> {
         let now = Clock.now();
         let key = ObjectKey::new(join(path, &entry.name)).map_err(|_| FsError::NameTooLong)?;
         let patience = self.options.deadline / 2;
@@ -309,7 +310,7 @@ impl Filesystem {
             }
             let Ok((dir, path)) = fs.dir(entry.parent) else { return };
             // The next listing tells what cannot be learned now.
-            let _ = fs.ask_for_version(&dir, &path, &entry).await;
+            let _ = fs.ask_for_object(&entry, &dir, &path).await;
         });
     }
 }

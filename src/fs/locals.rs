@@ -26,13 +26,29 @@ impl Filesystem {
     /// Returns the draft or scratch file `ino`, taken up from the catalog where this run has not used it yet; `None` for
     /// an inode that is an object, also one that became it with handles still open.
     pub(super) fn local(&self, ino: Ino) -> FsResult<Option<Arc<Draft>>> {
-        if let Some(draft) = self.locals.lock().get(&ino) {
-            return Ok((!draft.state.lock().published).then(|| Arc::clone(draft)));
+        if let Some(used) = self.used_local(ino) {
+            return Ok(used);
         }
-        let Some(entry) = self.catalog.entry(ino)?.filter(|e| e.kind.is_local()) else { return Ok(None) };
+        let Some(entry) = self.catalog.entry(ino)? else { return Ok(None) };
+        self.local_of(&entry)
+    }
+
+    /// Returns the same of an entry that has just been read.
+    pub(super) fn local_of(&self, entry: &Entry) -> FsResult<Option<Arc<Draft>>> {
+        if let Some(used) = self.used_local(entry.ino) {
+            return Ok(used);
+        }
+        if !entry.kind.is_local() {
+            return Ok(None);
+        }
         let Some(record) = self.catalog.draft_of(entry.row)? else { return Ok(None) };
-        let draft = Arc::new(self.take_up(&entry, &record)?);
-        Ok(Some(Arc::clone(self.locals.lock().entry(ino).or_insert(draft))))
+        let draft = Arc::new(self.take_up(entry, &record)?);
+        Ok(Some(Arc::clone(self.locals.lock().entry(entry.ino).or_insert(draft))))
+    }
+
+    /// Returns what this run has used as `ino`: a draft, or one that is an object by now.
+    fn used_local(&self, ino: Ino) -> Option<Option<Arc<Draft>>> {
+        self.locals.lock().get(&ino).map(|d| (!d.state.lock().published).then(|| Arc::clone(d)))
     }
 
     /// Builds the in-memory side of a draft that the catalog knows.

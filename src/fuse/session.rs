@@ -21,6 +21,10 @@ use crate::fs::Filesystem;
 /// Threads that take requests from the kernel. Calls that wait leave them at once.
 const THREADS: usize = 4;
 
+/// How far the kernel reads ahead, in KiB, which is also its largest request. It offers 128: four requests for one of these.
+/// It reads as much around each page fault in a mapping, too, and of an object that is not here all of that is fetched.
+const READ_AHEAD_KIB: u32 = 512;
+
 /// How a mount is made.
 #[derive(Debug, Clone)]
 pub struct MountOptions {
@@ -73,6 +77,8 @@ pub struct Mounted {
     device: String,
     invalidator: Arc<Invalidator>,
     kernel: Arc<Kernel>,
+    /// Why the kernel reads ahead as far as it likes.
+    read_ahead: Result<(), String>,
     ended: watch::Receiver<bool>,
 }
 
@@ -118,12 +124,16 @@ pub fn mount(
     let background = session.spawn().map_err(refused)?;
     invalidator.start(background.notifier()).map_err(refused)?;
     let device = device_of(&mountpoint).unwrap_or_default();
+    let read_ahead = widen_read_ahead(&device).map_err(|e| match e.kind() {
+        io::ErrorKind::PermissionDenied => "needs root".to_owned(),
+        _ => e.to_string(),
+    });
     invalidator.announcer.start(&mountpoint, &device).map_err(refused)?;
     fs.mounted_as(device.clone());
     // Dropped, it would unmount whatever is on that path then, which may be another mount by now. The end of the
     // session is told by the adapter; unmounting is done here, by name and device.
     std::mem::forget(background);
-    Ok(Mounted { mountpoint, device, invalidator: Arc::clone(invalidator), kernel, ended })
+    Ok(Mounted { mountpoint, device, invalidator: Arc::clone(invalidator), kernel, read_ahead, ended })
 }
 
 impl Mounted {
@@ -143,10 +153,11 @@ impl Mounted {
             Feature::on("page cache", ""),
             Feature::on("cached directories", ""),
             Feature::on("threads", THREADS.to_string()),
-            // What the kernel offers stays, 128 KiB: it reads as much around each page fault in a mapping, and of an object
-            // that is not here all of that is fetched. Sequential readers are fetched ahead of by this daemon.
-            Feature::off("read-ahead of 1 MiB", "every page fault in a mapping would fetch as much"),
         ];
+        features.push(match &self.read_ahead {
+            Ok(()) => Feature::on("read-ahead", format!("{READ_AHEAD_KIB} KiB")),
+            Err(why) => Feature::off("read-ahead", format!("the kernel's 128 KiB stay: {why}")),
+        });
         features.extend(self.kernel.negotiated.lock().iter().cloned());
         features
     }
@@ -193,6 +204,11 @@ pub fn clear_dead_mount(mountpoint: &Path) -> io::Result<()> {
         Err(rustix::io::Errno::PERM) => unmount_by_helper(mountpoint, true),
         other => Ok(other?),
     }
+}
+
+/// Sets how far the kernel reads ahead on the mount. The protocol can only lower it (`max_readahead` of FUSE_INIT).
+fn widen_read_ahead(device: &str) -> io::Result<()> {
+    std::fs::write(format!("/sys/class/bdi/{device}/read_ahead_kb"), READ_AHEAD_KIB.to_string())
 }
 
 fn unmount_by_helper(mountpoint: &Path, lazy: bool) -> io::Result<()> {

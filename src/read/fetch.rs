@@ -107,8 +107,7 @@ impl ObjectReader {
         let mut assembly = Assembly::new(fetch.range, room);
         let transfer = Transfer {
             store: &*self.store,
-            version: target.cached.version(),
-            sha256: target.cached.expected_sha256(),
+            cached: &target.cached,
             patience: self.options.patience(),
             on_damage: self.cache.on_damage(),
         };

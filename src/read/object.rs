@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -18,6 +19,12 @@ use crate::types::ByteRange;
 
 /// Larger reads are answered in pieces of this size: what waits for memory must not hold much of it.
 const PIECE: u64 = 2 * BLOCK;
+
+/// Objects below this size are read as fast through the daemon.
+const SETTLE_SIZE: u64 = 8 * BLOCK;
+
+/// The longest that an open waits for the disk: what waits there is at most half of the memory budget.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// A version that is open for one reader. Dropping it closes it.
 pub struct OpenObject {
@@ -62,6 +69,23 @@ impl OpenObject {
     /// from directly. **Nobody may write to it.** It stays right for as long as it is open, also when it is evicted.
     pub fn complete_cache_file(&self) -> Option<File> {
         self.target.cached.complete_file()
+    }
+
+    /// Waits a moment where all of it is here and only the rest of a large object is still being written to disk: complete
+    /// there, it can be read past the daemon for as long as it is open.
+    pub async fn settle(&self) {
+        let size = self.version().size;
+        if size < SETTLE_SIZE || self.is_complete() {
+            return;
+        }
+        let whole = ByteRange { start: 0, end: size };
+        if self.target.cached.can_be_kept() && self.target.cached.missing(whole).is_empty() {
+            let cache = Arc::clone(&self.reader.cache);
+            let written = tokio::task::spawn_blocking(move || cache.flush_writes());
+            if timeout(SETTLE, written).await.is_err() {
+                tracing::debug!("'{}' is opened before all of it is on disk", self.version().key);
+            }
+        }
     }
 
     /// Returns whether all of it is on disk, verified or not.

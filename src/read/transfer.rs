@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::assembly::{Assembly, Filled};
 use super::error::ReadError;
-use crate::cache::{BLOCK, Version};
+use crate::cache::{BLOCK, CachedObject, Version};
 use crate::store::{ObjectBody, ObjectStore, StoreError};
 use crate::types::{OnDamage, Sha256Hex};
 
@@ -29,9 +29,8 @@ const DIGEST_AT_ONCE: u64 = BLOCK;
 /// What to fetch, from where, and for how long to try.
 pub(super) struct Transfer<'a> {
     pub store: &'a dyn ObjectStore,
-    pub version: &'a Version,
-    /// The digest of the whole object, where it is known.
-    pub sha256: Option<Sha256Hex>,
+    /// The version, and what is known of its digest.
+    pub cached: &'a CachedObject,
     /// Tries go on until so much time has passed without a byte.
     pub patience: Duration,
     /// Hears of what came damaged.
@@ -74,9 +73,9 @@ impl Transfer<'_> {
             let delay = delays.next().unwrap_or(self.patience);
             let hopeless = damaged >= DAMAGED_TRIES || progress.elapsed() + delay >= self.patience;
             if !error.is_transient() || matches!(error, StoreError::Down(_)) || hopeless {
-                return Err(ReadError::from_store(&self.version.key, error));
+                return Err(ReadError::from_store(&self.version().key, error));
             }
-            tracing::debug!("reading '{}' goes on after: {error}", self.version.key);
+            tracing::debug!("reading '{}' goes on after: {error}", self.version().key);
             tokio::time::sleep(delay).await;
         }
     }
@@ -87,14 +86,14 @@ impl Transfer<'_> {
         began: Instant,
         sink: &mut impl FnMut(Filled),
     ) -> Result<(), StoreError> {
-        let key = &self.version.key;
+        let key = &self.version().key;
         let rest = assembly.rest();
-        let whole = rest.start == 0 && rest.end == self.version.size;
+        let whole = rest.start == 0 && rest.end == self.version().size;
         // long enough for a slow store, short enough to try another connection before the patience ends
         let stall = (self.patience / 3).min(self.patience.saturating_sub(began.elapsed()));
         let stalled = |_| StoreError::Unavailable("it sends nothing".to_owned());
         // asked for without a range, the whole comes with the store's checksum
-        let request = self.store.get(key, (!whole).then_some(rest), Some(&self.version.etag));
+        let request = self.store.get(key, (!whole).then_some(rest), Some(&self.version().etag));
         let mut body = timeout(stall, request).await.map_err(stalled)??;
         self.check(&body, assembly)?;
         while let Some(piece) = timeout(stall, body.stream.next()).await.map_err(stalled)? {
@@ -115,13 +114,17 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// Holds the head of an answer against what was asked for.
+    fn version(&self) -> &Version {
+        self.cached.version()
+    }
+
+    /// Holds the head of an answer against what was asked for, and takes from it what a listing does not tell.
     fn check(&self, body: &ObjectBody, assembly: &Assembly) -> Result<(), StoreError> {
-        if body.info.etag != self.version.etag {
-            return Err(StoreError::VersionChanged(self.version.key.clone()));
+        if body.info.etag != self.version().etag {
+            return Err(StoreError::VersionChanged(self.version().key.clone()));
         }
-        if body.info.size != self.version.size {
-            let (says, was) = (body.info.size, self.version.size);
+        if body.info.size != self.version().size {
+            let (says, was) = (body.info.size, self.version().size);
             return Err(
                 self.damaged(format!("the store says {says} bytes, it was {was} under the same ETag"))
             );
@@ -134,12 +137,16 @@ impl Transfer<'_> {
                 got.http_header()
             )));
         }
+        if let Some(sha256) = body.info.meta.as_ref().and_then(|meta| meta.sha256) {
+            self.cached.expect_sha256(sha256);
+        }
         Ok(())
     }
 
     fn check_digest(&self, assembly: &Assembly) -> Result<(), StoreError> {
-        let whole = assembly.range().start == 0 && assembly.range().end == self.version.size;
-        let Some(expected) = self.sha256.filter(|_| whole && self.version.size <= DIGEST_AT_ONCE) else {
+        let size = self.version().size;
+        let whole = assembly.range().start == 0 && assembly.range().end == size;
+        let Some(expected) = self.cached.expected_sha256().filter(|_| whole && size <= DIGEST_AT_ONCE) else {
             return Ok(());
         };
         let mut hash = Sha256::new();
@@ -155,7 +162,7 @@ impl Transfer<'_> {
     }
 
     fn damaged(&self, detail: String) -> StoreError {
-        StoreError::Damaged { key: self.version.key.clone(), detail }
+        StoreError::Damaged { key: self.version().key.clone(), detail }
     }
 }
 

@@ -89,6 +89,22 @@ fn s7_2_30_small_object_is_one_request() {
 }
 
 #[test]
+fn s7_2_30_first_small_object_of_a_directory_is_one_listing_and_one_request_and_the_next_one_request() {
+    let (one, two) = (content(1, 100_000), content(2, 100_000));
+    let mut mount =
+        Setup::new(Kind::S3).object("documents/a.pdf", &one).object("documents/b.pdf", &two).start();
+    mount.server().faults().forget();
+    assert_eq!(mount.read("documents/a.pdf"), one);
+    assert_eq!(mount.read("documents/b.pdf"), two);
+    let asked = mount.server().faults().requests();
+    let asked: Vec<_> = asked.iter().map(|r| format!("{} {}", r.method, r.key)).collect();
+    let (lists, others): (Vec<_>, Vec<_>) = asked.iter().partition(|r| r.trim_end() == "GET");
+    assert_eq!(others, ["GET documents/a.pdf", "GET documents/b.pdf"], "{asked:?}");
+    assert_eq!(lists.len(), 1, "{asked:?}");
+    mount.stop();
+}
+
+#[test]
 fn s7_2_31_random_read_of_4_kib_fetches_at_most_128_kib() {
     let data = content(1, 8 << 20);
     let mut mount = Setup::new(Kind::S3).object("documents/a.pdf", &data).start();

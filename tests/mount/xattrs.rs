@@ -9,6 +9,7 @@ use crate::support::s3server::{Fault, When};
 
 on_both_stores! {
     s9_1_attributes_of_an_object,
+    s9_1_attributes_that_a_listing_does_not_tell_are_asked_for,
     s9_1_attributes_are_not_listed_and_not_copied,
     s9_1_setting_has_no_effect_but_for_the_title,
     s9_1_title_stays_with_the_file,
@@ -55,6 +56,20 @@ fn s9_1_attributes_of_an_object(kind: Kind) {
         let errno = user.fails(&format!("os.getxattr(p('{key}'), '{name}')"));
         assert_eq!(errno, "ENODATA", "{name}");
     }
+    mount.stop();
+}
+
+fn s9_1_attributes_that_a_listing_does_not_tell_are_asked_for(kind: Kind) {
+    let mut mount = Setup::new(kind).config(FRESH).start();
+    mount.actor().run("write(p('documents/a.pdf'), content(1, 5000))");
+    // another host, whose listings count as fresh for a while
+    let mut other = Setup::new(kind).bucket_of(&mount).start();
+    assert_eq!(other.names("documents"), ["a.pdf"]);
+    let mut user = other.actor();
+    assert_eq!(get(&mut user, "documents/a.pdf", "sha256"), sha(&content(1, 5000)));
+    assert_eq!(get(&mut user, "documents/a.pdf", "content_type"), "application/pdf");
+    drop(user);
+    other.stop();
     mount.stop();
 }
 

@@ -41,7 +41,7 @@ const DOCUMENTS: [Document; 4] = [
 pub fn run(_args: &Args, context: &Context) -> anyhow::Result<u8> {
     preflight::Host::look(context).can_mount()?;
     let stage = Stage::set(&context.environment)?;
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = daemon::runtime()?;
     let report = runtime.block_on(perform(&stage));
     runtime.shutdown_background();
     let code = mount::tell_left("demo", report?);

@@ -100,7 +100,7 @@ impl Filesystem {
         if mode.write {
             self.writable()?;
         }
-        match self.local(ino)? {
+        match self.local_of(&entry)? {
             Some(draft) => self.open_draft(caller, &entry, draft, mode).await,
             None if mode.write => self.redirect_to_draft(caller, &entry, mode).await,
             None => self.open_object(&entry).await,
@@ -108,16 +108,17 @@ impl Filesystem {
     }
 
     async fn open_object(&self, entry: &Entry) -> FsResult<Opened> {
+        let (dir, path) = self.dir(entry.parent)?;
         if entry.shown == Shown::Listed {
-            self.confirm_version(entry).await?;
+            self.confirm_version(entry, &dir, &path).await?;
         } else if !self.opens.is_open(entry.row) {
             return Err(FsError::Stale); // unlinked or replaced: the path leads elsewhere now
         }
-        let (_, dir) = self.dir(entry.parent)?;
-        let key = ObjectKey::new(join(&dir, &entry.name)).map_err(|_| FsError::NameTooLong)?;
+        let key = ObjectKey::new(join(&path, &entry.name)).map_err(|_| FsError::NameTooLong)?;
         let etag = entry.etag.clone().ok_or(FsError::Stale)?;
         let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
         let object = self.reader.open(Version { key, etag, size: entry.size }, sha256);
+        object.settle().await;
         let content = Content::of(&object);
         let handle = Handle::Object { object, _open: self.opens.open(entry.row) };
         // Counted first, looked at again second: a swap (fs/swap.rs) does it the other way round, so one sees the other.
@@ -232,7 +233,8 @@ impl Filesystem {
 
     /// Returns the version of `entry` that the store has now: a writer begins with that one (semantics 8.2).
     async fn current_version(&self, entry: &Entry) -> FsResult<Entry> {
-        match self.confirm_version(entry).await {
+        let (dir, path) = self.dir(entry.parent)?;
+        match self.confirm_version(entry, &dir, &path).await {
             Ok(()) => Ok(entry.clone()),
             Err(FsError::Stale) => {
                 let now = self.catalog.child(entry.parent, &entry.name)?;

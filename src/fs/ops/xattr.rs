@@ -25,6 +25,9 @@ const NAMES: [&str; 12] = [
     "saved_as",
 ];
 
+/// Those that a listing of the store does not tell.
+const UNLISTED: [&str; 3] = ["sha256", "content_type", "supersedes"];
+
 /// How long a signed URL is good for (semantics 9.1).
 const URL_VALID: Duration = Duration::from_secs(3600);
 
@@ -50,7 +53,14 @@ impl Filesystem {
             let key = self.saved_as.key(caller.uid, &path);
             return key.map(|k| k.to_string().into_bytes()).ok_or(FsError::NoAttribute);
         }
-        let detail = self.catalog.object_detail(entry.row)?.unwrap_or_default();
+        let mut detail = self.catalog.object_detail(entry.row)?.unwrap_or_default();
+        let only_listed =
+            entry.kind == Kind::Object && entry.shown == Shown::Listed && detail.content_type.is_none();
+        if only_listed && UNLISTED.contains(&name) {
+            let (dir, path) = self.dir(entry.parent)?;
+            self.ask_for_object(&entry, &dir, &path).await?;
+            detail = self.catalog.object_detail(entry.row)?.unwrap_or_default();
+        }
         self.attribute(&entry, detail, name)?.map(String::into_bytes).ok_or(FsError::NoAttribute)
     }
 

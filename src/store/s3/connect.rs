@@ -8,6 +8,7 @@ use aws_sdk_s3::config::{
     Credentials, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
 
+use super::direct::Direct;
 use super::settings::{S3Settings, is_aws};
 use super::tls;
 use crate::store::StoreResult;
@@ -18,6 +19,7 @@ const DEFAULT_REGION: &str = "us-east-1";
 /// A client, and what was found out while it was built.
 pub(super) struct Connection {
     pub(super) client: Client,
+    pub(super) direct: Direct,
     pub(super) is_aws: bool,
     /// `None` for the SDK's own choice.
     pub(super) endpoint: Option<String>,
@@ -78,5 +80,7 @@ pub(super) async fn connect(settings: &S3Settings) -> StoreResult<Connection> {
     if !settings.verify_ssl {
         builder = builder.http_client(tls::unverified_client(settings.timeouts.connect)?);
     }
-    Ok(Connection { client: Client::from_conf(builder.build()), is_aws, endpoint })
+    let direct = Direct::new(settings.timeouts.connect);
+    let client = Client::from_conf(builder.interceptor(direct.clone()).build());
+    Ok(Connection { client, direct, is_aws, endpoint })
 }

@@ -8,6 +8,7 @@
 //! * HEAD has no words for a bucket that is gone: every key in it is [`NotFound`](crate::store::StoreError::NotFound). Listing tells.
 
 mod connect;
+mod direct;
 mod error;
 mod list;
 mod meta;
@@ -31,6 +32,7 @@ use super::{
     Capabilities, ListPage, ObjectBody, ObjectInfo, ObjectMeta, ObjectStore, StoreResult, UploadBody,
 };
 use crate::types::{ByteRange, ETag, ObjectKey, Timestamp};
+use connect::Connection;
 use error::{Condition, Reporter};
 pub use settings::{Multipart, S3Keys, S3Settings, S3Timeouts, Secret};
 
@@ -38,6 +40,7 @@ pub use settings::{Multipart, S3Keys, S3Settings, S3Timeouts, Secret};
 #[derive(Debug)]
 pub struct S3Store {
     client: Client,
+    direct: direct::Direct,
     settings: S3Settings,
     is_aws: bool,
     reporter: std::sync::Arc<Reporter>,
@@ -59,7 +62,8 @@ impl S3Store {
             .flatten()
             .collect();
         let reporter = Reporter::new(settings.bucket.clone(), connection.endpoint.as_deref(), hidden).into();
-        Ok(Self { client: connection.client, is_aws: connection.is_aws, settings, reporter })
+        let Connection { client, direct, is_aws, .. } = connection;
+        Ok(Self { client, direct, is_aws, settings, reporter })
     }
 
     /// Waits for a request that moves `upload` bytes to be answered, and no longer than that may take.
@@ -73,15 +77,16 @@ impl S3Store {
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
+        // boxed: the SDK's futures are tens of kilobytes
+        self.in_time(upload, Box::pin(request)).await?.map_err(|e| self.reporter.explain(key, condition, &e))
+    }
+
+    /// Waits for an answer to a request that moves `upload` bytes.
+    async fn in_time<T>(&self, upload: u64, answer: impl Future<Output = T>) -> StoreResult<T> {
         let timeouts = &self.settings.timeouts;
         let limit =
             timeouts.connect + timeouts.answer + Duration::from_secs(upload / timeouts.slowest_upload.max(1));
-        // boxed: the SDK's futures are tens of kilobytes
-        match tokio::time::timeout(limit, Box::pin(request)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(e)) => Err(self.reporter.explain(key, condition, &e)),
-            Err(_) => Err(self.reporter.no_answer(limit)),
-        }
+        tokio::time::timeout(limit, answer).await.map_err(|_| self.reporter.no_answer(limit))
     }
 }
 

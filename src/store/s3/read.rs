@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::error::{Condition, Reporter};
-use super::{S3Store, meta, size, timestamp};
+use super::{S3Store, direct, meta, size, timestamp};
 use crate::store::{ObjectBody, ObjectInfo, StoreError, StoreResult};
 use crate::types::{ByteRange, ETag, ObjectKey};
 
@@ -60,16 +63,7 @@ impl S3Store {
         if range.is_some_and(ByteRange::is_empty) {
             return self.open_nothing(key, range, if_match).await;
         }
-        let request = self
-            .client
-            .get_object()
-            .bucket(&self.settings.bucket)
-            .key(key.as_str())
-            .set_if_match(if_match.map(ETag::quoted))
-            .set_range(range.map(ByteRange::http_header))
-            // of a part of an object there is no checksum, though some servers send that of the whole
-            .set_checksum_mode(range.is_none().then_some(ChecksumMode::Enabled));
-        let got = match self.answer(Some(key), Condition::SameVersion, 0, request.send()).await {
+        let got = match self.answer_to_get(key, range, if_match).await {
             Ok(got) => got,
             // past the end (416)
             Err(StoreError::Refused { code, .. })
@@ -79,15 +73,15 @@ impl S3Store {
             }
             Err(e) => return Err(e),
         };
-        let length = size(got.content_length());
         let (total, covered) = match range {
-            None => (length, ByteRange { start: 0, end: length }),
+            None => (got.length, ByteRange { start: 0, end: got.length }),
             Some(range) => {
                 let (covered, total) = got
-                    .content_range()
+                    .content_range
+                    .as_deref()
                     .and_then(parse_content_range)
                     // the server ignores ranges: this is the whole object
-                    .unwrap_or((ByteRange { start: 0, end: length }, length));
+                    .unwrap_or((ByteRange { start: 0, end: got.length }, got.length));
                 if covered != range.clamp_to(total) {
                     return Err(StoreError::Refused {
                         code: "RangeIgnored".to_owned(),
@@ -100,8 +94,14 @@ impl S3Store {
                 (total, covered)
             }
         };
-        let info =
-            describe(key, total, got.e_tag(), got.last_modified(), got.metadata(), got.content_type())?;
+        let info = describe(
+            key,
+            total,
+            got.etag.as_deref(),
+            got.modified_at.as_ref(),
+            Some(&got.metadata),
+            got.content_type.as_deref(),
+        )?;
         if if_match.is_some_and(|version| *version != info.etag) {
             return Err(StoreError::VersionChanged(key.clone()));
         }
@@ -114,6 +114,33 @@ impl S3Store {
             reporter: self.reporter.clone(),
         };
         Ok(ObjectBody { info, range: covered, stream: body.into_stream().boxed() })
+    }
+
+    /// Sends a GET, past the SDK where that is possible.
+    async fn answer_to_get(
+        &self,
+        key: &ObjectKey,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<Answer> {
+        let range = range.map(ByteRange::http_header);
+        let if_match = if_match.map(ETag::quoted);
+        let direct = self.direct.get(key.as_str(), range.as_deref(), if_match.as_deref());
+        if let Some(response) = self.in_time(0, direct).await? {
+            return Ok(Answer::direct(response, range.is_none()));
+        }
+        let whole = range.is_none();
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.settings.bucket)
+            .key(key.as_str())
+            .set_if_match(if_match)
+            .set_range(range)
+            // of a part of an object there is no checksum, though some servers send that of the whole
+            .set_checksum_mode(whole.then_some(ChecksumMode::Enabled));
+        let got = self.answer(Some(key), Condition::SameVersion, 0, request.send()).await?;
+        Ok(Answer::of_sdk(got))
     }
 
     /// Answers a request for no bytes at all, which HTTP cannot express.
@@ -151,6 +178,51 @@ pub(super) fn describe(
     })?;
     let meta = Some(meta::from_headers(key, metadata, content_type));
     Ok(ObjectInfo { key: key.clone(), size, etag, modified_at: timestamp(modified_at), meta })
+}
+
+/// The answer to a GET.
+struct Answer {
+    length: u64,
+    content_range: Option<String>,
+    etag: Option<String>,
+    modified_at: Option<DateTime>,
+    content_type: Option<String>,
+    metadata: HashMap<String, String>,
+    body: ByteStream,
+}
+
+impl Answer {
+    fn of_sdk(got: GetObjectOutput) -> Self {
+        Self {
+            length: size(got.content_length),
+            content_range: got.content_range,
+            etag: got.e_tag,
+            modified_at: got.last_modified,
+            content_type: got.content_type,
+            metadata: got.metadata.unwrap_or_default(),
+            body: got.body,
+        }
+    }
+
+    /// `whole` says that the store's checksum, where it sends one, is that of the body.
+    fn direct(mut response: HttpResponse, whole: bool) -> Self {
+        let body = response.take_body();
+        let headers = response.headers();
+        let text = |name: &str| headers.get(name).map(str::to_owned);
+        let date = |text: &str| DateTime::from_str(text, Format::HttpDate).ok();
+        let meta = |(name, value): (&str, &str)| {
+            Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.to_owned()))
+        };
+        Self {
+            length: headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0),
+            content_range: text("content-range"),
+            etag: text("etag"),
+            modified_at: headers.get("last-modified").and_then(date),
+            content_type: text("content-type"),
+            metadata: headers.iter().filter_map(meta).collect(),
+            body: ByteStream::new(if whole { direct::checked(headers, body) } else { body }),
+        }
+    }
 }
 
 /// Reads `bytes 0-9/100` (RFC 9110, 14.4) as range and size of the whole.
