@@ -244,7 +244,8 @@ impl CachedObject {
     /// Looks what is on disk where nobody has. Where that cannot be told now, it stays unknown.
     fn look(&self, host: &mut Host) -> Option<Arc<HostFile>> {
         if let Host::Unknown = host {
-            match self.shared.disk.as_ref()?.open_file(self.id, &self.version) {
+            let shared = &self.shared;
+            match shared.disk.as_ref()?.open_file(self.id, &self.version, &shared.on_damage) {
                 Ok(Some(file)) => *host = Host::Open(Arc::new(file)),
                 Ok(None) => *host = Host::Absent,
                 Err(e) => tracing::warn!("cannot open the cached file of '{}': {e}", self.version.key),
