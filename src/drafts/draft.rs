@@ -76,8 +76,6 @@ pub struct Known {
     pub changed: bool,
     /// Changed since it was last made durable.
     pub unsaved: bool,
-    /// Its writers were done with it, and nothing changed since: it is in the queue, or was.
-    pub complete: bool,
     /// Bytes were written (not only a size set).
     pub wrote: bool,
     /// A close that wrote to it has returned 0.
@@ -94,8 +92,10 @@ pub struct Known {
     pub asked: Option<String>,
     /// A write failed.
     pub write_error: bool,
-    /// A process that opened or wrote it was killed.
+    /// The last process to close it, of those that had made or changed it, was killed.
     pub killed: bool,
+    /// Who made it or changed it, by a handle that he opened, and has it open for writing.
+    pub hands: Vec<ProcessId>,
     /// It is being published: writers wait until that has ended.
     pub publishing: bool,
     /// It is an object now; the staging file stays while descriptors are open.
@@ -175,7 +175,6 @@ impl Known {
             mtime_set: false,
             changed: false,
             unsaved: false,
-            complete: false,
             wrote: false,
             saved: false,
             closed_at: at,
@@ -185,6 +184,7 @@ impl Known {
             asked: None,
             write_error: false,
             killed: false,
+            hands: Vec::new(),
             publishing: false,
             published: false,
             set_aside: false,
@@ -195,6 +195,30 @@ impl Known {
             unlinked: false,
             hash: RunningHash { next: 0, digest: Some(Sha256::new()) },
             presized: Presized::default(),
+        }
+    }
+
+    /// Notes that `opener` made or changed it, or somebody by his handle.
+    pub fn note_hand(&mut self, opener: ProcessId) {
+        if !self.hands.contains(&opener) {
+            self.hands.push(opener);
+        }
+    }
+
+    /// Notes that `opener` is about to have a file that he has just made.
+    pub fn note_made(&mut self, opener: ProcessId) {
+        if self.maker == opener && self.handles == 0 && !self.changed && self.beside.is_none() {
+            self.note_hand(opener);
+        }
+    }
+
+    /// Notes that `opener` has one handle for writing less.
+    pub fn note_end(&mut self, opener: ProcessId) {
+        if let Some(at) = self.writers.iter().position(|w| *w == opener) {
+            self.writers.swap_remove(at);
+        }
+        if !self.writers.contains(&opener) {
+            self.hands.retain(|hand| *hand != opener);
         }
     }
 
@@ -268,7 +292,6 @@ impl Known {
     fn note_change(&mut self, at: Timestamp) {
         self.changed = true;
         self.unsaved = true;
-        self.complete = false;
         if !self.mtime_set {
             self.mtime = at;
         }

@@ -37,6 +37,7 @@ impl Filesystem {
 
     /// Acknowledges a draft and queues it for when its maker is done with it (semantics 3.6).
     pub(super) async fn publish_after_a_while(&self, draft: &Arc<Draft>) -> FsResult<()> {
+        self.list_changed(draft)?; // a name that was linked has changed by that (3.3)
         self.save(draft).await?;
         self.enqueue(draft, Clock.now().plus(self.options.publish_after));
         Ok(())

@@ -15,8 +15,7 @@ impl Filesystem {
     /// Puts an acknowledged draft in the queue, to be published at `due_at` or later.
     pub(super) fn enqueue(&self, draft: &Draft, due_at: Timestamp) {
         let (row, closed_at) = {
-            let mut k = draft.state.lock();
-            k.complete = true;
+            let k = draft.state.lock();
             (k.row, k.closed_at)
         };
         let wanted = match self.catalog.draft_of(row) {
@@ -97,9 +96,10 @@ impl Filesystem {
         let Some(draft) = self.local(waiting.ino)? else { return Ok(Attempt::Done) };
         let busy = {
             let k = draft.state.lock();
-            k.row != waiting.row || k.published || k.set_aside || k.unlinked || !k.writers.is_empty()
+            let settled = k.published || k.set_aside || k.unlinked;
+            k.row != waiting.row || settled || k.scratch || !k.writers.is_empty()
         };
-        // Who writes to it again publishes it, or queues it, at the last close.
+        // Who writes to it again publishes it, or queues it, at the last close; who gave it a scratch name, by a rename.
         let listed = self.catalog.entry_by_row(waiting.row)?.is_some_and(|e| e.shown != Shown::Hidden);
         if busy || !listed {
             return Ok(Attempt::Done);

@@ -40,7 +40,7 @@ impl Filesystem {
         self.notices.entry_changed_told(entry.parent, &entry.name).await;
         let opened = self.attach(&draft, caller, mode);
         if mode.truncate
-            && let Err(e) = self.truncate_local(&draft, 0).await
+            && let Err(e) = self.truncate_local(&draft, Some(process_of(caller)), 0).await
         {
             self.release(opened.fh).await; // the kernel knows of no handle
             return Err(e);

@@ -190,7 +190,7 @@ impl Fuse for Adapter {
             size,
             mtime: mtime.map(convert::set_time),
             atime: atime.map(convert::set_time),
-            opened: fh.is_some(),
+            fh: fh.map(u64::from),
         };
         self.run_bounded(async move { fs.setattr(caller, ino(node), change).await }, move |r| attr(reply, r));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::model::{Files, State};
 use crate::support::mount::{TestMount, is_alternative, sha};
@@ -15,6 +16,8 @@ pub struct Seen {
     pub views: Vec<Files>,
     /// In the bucket, from behind.
     pub bucket: Files,
+    /// When the look began.
+    pub began: Duration,
 }
 
 /// What was read of each file of a mount, and how it looked then.
@@ -30,7 +33,12 @@ impl Seen {
     /// # Errors
     /// What is wrong whatever the model says: a name that is listed and cannot be read, a size that is not that of the
     /// bytes.
-    pub fn look(mounts: &[TestMount], dir: &str, known: &mut [Known]) -> Result<Self, String> {
+    pub fn look(
+        mounts: &[TestMount],
+        dir: &str,
+        known: &mut [Known],
+        began: Duration,
+    ) -> Result<Self, String> {
         let mut views = Vec::new();
         for (mount, known) in mounts.iter().zip(known) {
             let mut files = Files::new();
@@ -38,7 +46,7 @@ impl Seen {
             known.retain(|name, _| files.contains_key(name));
             views.push(files);
         }
-        Ok(Self { views, bucket: bucket(&mounts[0], dir) })
+        Ok(Self { views, bucket: bucket(&mounts[0], dir), began })
     }
 }
 
@@ -83,13 +91,14 @@ fn look_at(dir: &Path, below: &str, known: &mut Known, files: &mut Files) -> Res
 /// not this one.
 pub fn agree(world: &State, seen: &Seen) -> Option<State> {
     let mut world = world.clone();
+    bind(&mut world, State::objects, &seen.bucket);
     for (mount, files) in seen.views.iter().enumerate() {
+        world.learn(mount, files, seen.began);
         bind(&mut world, |w| w.visible(mount), files);
         if world.visible(mount) != *files {
             return None;
         }
     }
-    bind(&mut world, State::objects, &seen.bucket);
     (world.objects() == seen.bucket).then_some(world)
 }
 

@@ -4,6 +4,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::op::{DIRS, Data, LAST, Move, Op, Pick, Slot, Who};
+use crate::settings::Settings;
 
 /// The names of documents.
 pub const DOCUMENTS: [&str; 3] = ["a.pdf", "b.tar.pdf", "c.docx"];
@@ -18,15 +19,22 @@ pub const REFUSED: &str = "bad.exe";
 pub struct Draw {
     random: StdRng,
     two_mounts: bool,
+    /// Whether a process takes part that may be killed.
+    mortal: bool,
     ops: Vec<Op>,
     made: u64,
 }
 
 impl Draw {
     /// Returns the operations that `seed` stands for. With `two_mounts` some of them are on the second mount.
-    pub fn sequence(seed: u64, two_mounts: bool) -> Vec<Op> {
-        let mut draw =
-            Self { random: StdRng::seed_from_u64(seed), two_mounts, ops: Vec::new(), made: seed << 16 };
+    pub fn sequence(seed: u64, settings: Settings, two_mounts: bool) -> Vec<Op> {
+        let mut draw = Self {
+            random: StdRng::seed_from_u64(seed),
+            two_mounts,
+            mortal: seed % 16 == 1,
+            ops: Vec::new(),
+            made: seed << 16,
+        };
         let length = draw.below(22) + 6;
         if draw.chance(60) {
             draw.put();
@@ -36,6 +44,9 @@ impl Draw {
                 0..20 => draw.save(),
                 20..30 => draw.atomic_save(),
                 30..34 => draw.save_the_same(),
+                34..42 if draw.mortal => draw.killed_save(),
+                42..50 if draw.mortal => draw.forked_save(),
+                34..54 if settings == Settings::Believing => draw.others(),
                 _ => draw.single(),
             }
         }
@@ -51,6 +62,9 @@ impl Draw {
     }
 
     fn who(&mut self) -> Who {
+        if self.mortal && self.chance(40) {
+            return Who::D;
+        }
         match self.below(if self.two_mounts { 5 } else { 3 }) {
             0 | 1 => Who::A,
             2 => Who::B,
@@ -182,6 +196,51 @@ impl Draw {
         self.ops.push(Op::Open { who, name: Pick::Named(name.clone()), flags, slot: 0 });
         self.ops.push(Op::Write { who, slot: LAST, data: Data::Of(name) });
         self.ops.push(Op::Close { who, slot: LAST });
+    }
+
+    /// A process is killed with what it does: writing, about to, or only looking.
+    fn killed_save(&mut self) {
+        let (who, name, flags) = (Who::D, self.any_name(), self.flags());
+        self.ops.push(Op::Open { who, name, flags, slot: 0 });
+        for _ in 0..self.below(3) {
+            self.single();
+        }
+        self.ops.push(Op::Kill { who });
+    }
+
+    /// A process and its child write by the same descriptors, and close them in any order.
+    fn forked_save(&mut self) {
+        let (who, name, mut flags) = (Who::D, self.document(), self.flags());
+        if flags & libc::O_ACCMODE == libc::O_RDONLY {
+            flags |= libc::O_WRONLY | libc::O_CREAT;
+        }
+        self.ops.push(Op::Open { who, name, flags, slot: 0 });
+        self.ops.push(Op::Fork);
+        for _ in 0..self.below(6) {
+            let who = [Who::D, Who::E][self.below(2)];
+            let op = match self.below(8) {
+                0..3 => Op::Write { who, slot: LAST, data: self.data() },
+                3..6 => Op::Close { who, slot: LAST },
+                6 => Op::Ftruncate { who, slot: LAST, size: self.size() },
+                _ => Op::Read { who, slot: LAST, at: 0, len: self.size() },
+            };
+            self.ops.push(op);
+            if self.chance(20) {
+                self.single();
+            }
+        }
+        let killed = self.chance(50);
+        self.ops.push(Op::EndChild { killed });
+    }
+
+    /// Another client changes what is there, and time may pass until it must show.
+    fn others(&mut self) {
+        let name = self.document();
+        let op = if self.chance(40) { Op::Remove { name } } else { Op::Put { name, data: self.data() } };
+        self.ops.push(op);
+        if self.chance(40) {
+            self.ops.push(Op::Age);
+        }
     }
 
     fn single(&mut self) {

@@ -3,7 +3,9 @@
 //! what the model says.
 //!
 //! A sequence comes from its seed alone. One that fails is printed, made as short as it can be made, with the command that
-//! runs it again. `CAIRNFS_MODEL_SEQUENCES` is how many run (2,000), `CAIRNFS_MODEL_SEED` the first of them.
+//! runs it again. `CAIRNFS_MODEL_SEQUENCES` is how many run (2,000), `CAIRNFS_MODEL_SEED` the first of them;
+//! `CAIRNFS_MODEL_SETTINGS` (`plain`, `believing`, …) leaves out those with other settings. These are
+//! divided between the two kinds of store; with `CAIRNFS_MODEL_ON_EACH` all of them run on each.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -16,12 +18,16 @@
 mod support;
 
 mod compare;
+mod draft;
 mod draw;
+mod lag;
 mod meant;
 mod model;
 mod op;
 mod rules;
 mod run;
+mod settings;
+mod told;
 mod world;
 
 use support::mount::Kind;

@@ -1,7 +1,7 @@
 //! What a draw means in a state: which name, which descriptor, which place in a map.
 
 use crate::model::{File, State};
-use crate::op::{LAST, Pick, Slot, Who};
+use crate::op::{CHILD, LAST, Pick, Slot, Who};
 
 impl State {
     /// Returns the name that is meant.
@@ -17,8 +17,9 @@ impl State {
 
     /// Returns the descriptor that is meant.
     pub fn fd(&self, who: Who, draw: Slot) -> Option<Slot> {
-        let mut fds: Vec<Slot> =
-            self.open.values().filter(|o| o.who == who).flat_map(|o| o.fds.clone()).collect();
+        let all = self.open.values().flat_map(|o| o.fds.iter().map(|fd| (o.who, *fd)));
+        let held = all.filter(|(by, fd)| if fd & CHILD == 0 { *by == who } else { who == Who::E });
+        let mut fds: Vec<Slot> = held.map(|(_, fd)| fd).collect();
         fds.sort_unstable();
         pick(&fds, draw)
     }

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::op::{Slot, Who};
+use crate::lag::Lags;
+use crate::op::{CHILD, Slot, Who};
+use crate::settings::Settings;
 
 /// What is to be seen: names and bytes.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -68,7 +70,8 @@ pub struct Draft {
     /// The name that was asked for: suffixes are drawn from it (4.1).
     pub wanted: String,
     pub content: Vec<u8>,
-    pub maker: Who,
+    /// `None` where its process has ended.
+    pub maker: Option<Who>,
     pub scratch: bool,
     /// A draft beside an object is listed from its first change on (3.3).
     pub listed: bool,
@@ -79,10 +82,16 @@ pub struct Draft {
     pub changed: bool,
     /// Bytes were written, not only a size set.
     pub wrote: bool,
+    /// The last who was done with it of those that made or changed it was killed (3.9).
+    pub killed: bool,
+    /// Who made or changed it and has it open for writing.
+    pub hands: BTreeSet<Who>,
     /// Changed since the last close that saved it.
     pub unsaved: bool,
     /// A close that wrote to it has returned 0 (3.4).
     pub saved: bool,
+    /// It is closed and left to its maker, until this time at least (3.6).
+    pub waits: Option<Duration>,
     /// A size that was set before the data, byte by byte whether it has been filled (3.9).
     pub presized: Option<Vec<bool>>,
     /// It has lost its name for good, or has become an object, or is kept out of the directory.
@@ -162,17 +171,21 @@ pub struct State {
     pub alternatives: Vec<String>,
     /// A draft that the operation has put back.
     pub put_back: Option<u32>,
+    /// Whether `D` has a child.
+    pub forked: bool,
     /// The directories that users made, or emptied, on each mount.
     pub made: [BTreeSet<String>; 2],
-    /// Whether the mounts keep what they publish.
-    pub guards: bool,
+    /// How the mounts are set up.
+    pub settings: Settings,
+    /// What each mount may still believe of names that others have changed.
+    pub lags: [Lags; 2],
     pub guarded: Vec<Guarded>,
     numbers: u32,
 }
 
 impl State {
     /// Returns an empty directory of `domain`.
-    pub fn new(domain: Domain, guards: bool) -> Self {
+    pub fn new(domain: Domain, settings: Settings) -> Self {
         Self {
             domain,
             bucket: BTreeMap::new(),
@@ -183,8 +196,10 @@ impl State {
             settling: false,
             alternatives: Vec::new(),
             put_back: None,
+            forked: false,
             made: Default::default(),
-            guards,
+            settings,
+            lags: Default::default(),
             guarded: Vec::new(),
             numbers: 0,
         }
@@ -228,6 +243,9 @@ impl State {
         for guarded in &mut self.guarded {
             put(&mut guarded.key);
         }
+        for lags in &mut self.lags {
+            lags.bind(unseen, seen);
+        }
         self.alternatives.push(seen.to_owned());
     }
 
@@ -252,7 +270,8 @@ impl State {
     /// counts, too.
     fn dirs(&self, mount: usize) -> BTreeSet<String> {
         let kept = self.drafts.values().filter(|d| d.mount == mount && !d.gone && !d.deleted);
-        let names = self.bucket.keys().chain(kept.map(|d| &d.name));
+        let believed = self.believed(mount);
+        let names = believed.keys().copied().chain(kept.map(|d| &d.name));
         let of = |name: &String| {
             State::drawn_from(name).unwrap_or(name).split_once('/').map(|(d, _)| d.to_owned())
         };
@@ -279,15 +298,16 @@ impl State {
     }
 
     fn files(&self, mount: usize) -> Files {
-        let objects = self.bucket.iter().filter(|(key, object)| !self.hides(mount, key, object.version));
-        let mut files: Files = objects.map(|(key, object)| (key.clone(), object.content.clone())).collect();
+        let objects = self.believed(mount);
+        let shown = objects.iter().filter(|(key, object)| !self.hides(mount, key, object.version));
+        let mut files: Files = shown.map(|(key, object)| ((*key).clone(), object.content.clone())).collect();
         for draft in self.drafts.values().filter(|d| d.mount == mount && d.is_shown()) {
             files.insert(draft.name.clone(), draft.content.clone());
         }
         files
     }
 
-    fn hides(&self, mount: usize, key: &str, version: u32) -> bool {
+    pub fn hides(&self, mount: usize, key: &str, version: u32) -> bool {
         self.pending.iter().any(|p| {
             let which = match p.what {
                 What::Version { version, .. } | What::Hidden { version } => Some(version),
@@ -313,7 +333,7 @@ impl State {
         if self.draft_at(mount, name).is_some() {
             return None;
         }
-        self.bucket.get(name).filter(|o| !self.hides(mount, name, o.version))
+        self.believed_at(mount, name).filter(|o| !self.hides(mount, name, o.version))
     }
 
     pub fn exists(&self, mount: usize, name: &str) -> bool {
@@ -332,6 +352,13 @@ impl State {
         self.opens_of(draft).filter(|o| o.changes).map(|o| o.who).collect()
     }
 
+    /// 3.6: whether a draft is left to its maker for a while, which is the user: all processes are.
+    pub fn is_anybodys(&self, id: u32) -> bool {
+        self.settings == Settings::Patient
+            && self.writers(id).is_empty()
+            && self.drafts.get(&id).is_some_and(|d| d.saved)
+    }
+
     /// Returns whether that version of an object is open on a mount: a delete waits for that (5.2).
     pub fn is_open(&self, mount: usize, wanted: u32) -> bool {
         self.open.values().any(|o| {
@@ -347,62 +374,7 @@ impl State {
     /// Returns the open file that a descriptor or map belongs to.
     pub fn opened(&self, who: Who, slot: Slot) -> Option<u32> {
         let held = |o: &Open| o.fds.contains(&slot) || o.maps.iter().any(|m| m.0 == slot);
-        self.open.iter().find(|(_, o)| o.who == who && held(o)).map(|(id, _)| *id)
-    }
-}
-
-impl Draft {
-    /// Whether its name is in the directory.
-    pub fn is_shown(&self) -> bool {
-        self.listed && !self.gone && !self.deleted
-    }
-
-    /// Whether a size was set and not filled (3.9).
-    pub fn is_unfilled(&self) -> bool {
-        self.presized.as_ref().is_some_and(|filled| filled.contains(&false))
-    }
-
-    fn note_change(&mut self) {
-        self.changed = true;
-        self.unsaved = true;
-        self.listed = true;
-    }
-
-    /// Bytes are written; `within` is the range that the kernel sends, which for a map is whole pages.
-    pub fn write(&mut self, at: usize, data: &[u8], within: std::ops::Range<usize>) {
-        self.origin = None;
-        let end = at + data.len();
-        if self.content.len() < end {
-            self.content.resize(end, 0);
-        }
-        self.content[at..end].copy_from_slice(data);
-        if let Some(filled) = &mut self.presized {
-            match filled.get_mut(within.start..within.end.min(self.content.len())) {
-                Some(range) => range.fill(true),
-                None => self.presized = None, // beyond the size: a hole that is meant
-            }
-        }
-        self.wrote = true;
-        self.note_change();
-    }
-
-    /// The size is set. Returns whether it is another one.
-    pub fn truncate(&mut self, size: usize) -> bool {
-        self.origin = None;
-        let before = self.content.len();
-        if before == size {
-            return false;
-        }
-        if size == 0 {
-            self.wrote = false;
-            self.presized = None;
-        } else if size > before && !self.wrote && (before == 0 || self.presized.is_some()) {
-            self.presized = Some(vec![false; size]);
-        } else if let Some(filled) = &mut self.presized {
-            filled.truncate(size);
-        }
-        self.content.resize(size, 0);
-        self.note_change();
-        true
+        let shared = slot & CHILD != 0 && who == Who::E;
+        self.open.iter().find(|(_, o)| (o.who == who || shared) && held(o)).map(|(id, _)| *id)
     }
 }

@@ -1,22 +1,24 @@
-//! What a sequence is made of: the operations, what they mean in a state, and how they read.
-
-use std::fmt;
+//! What a sequence is made of: the operations, and what they mean in a state.
 
 use crate::model::State;
 
-/// A process. `A` and `B` work on the first mount, `C` on the second mount of the same bucket.
+/// A process. `A` and `B` work on the first mount, `C` on the second mount of the same bucket. `D` is on the first mount, too,
+/// and belongs to its sequence alone: it can be killed, and whoever is `D` after that is another process. `E` is a child that it
+/// forks, which uses the descriptors that it has then and no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     A,
     B,
     C,
+    D,
+    E,
 }
 
 impl Who {
     /// The mount that it works on.
     pub const fn mount(self) -> usize {
         match self {
-            Self::A | Self::B => 0,
+            Self::A | Self::B | Self::D | Self::E => 0,
             Self::C => 1,
         }
     }
@@ -32,6 +34,9 @@ pub enum Pick {
 
 /// One of the descriptors or maps of a process: before it is resolved a draw, after it a slot.
 pub type Slot = u32;
+
+/// A slot of the child is that of its parent and this.
+pub const CHILD: Slot = 1 << 30;
 
 /// The descriptor that was opened last.
 pub const LAST: Slot = u32::MAX;
@@ -148,6 +153,16 @@ pub enum Op {
         who: Who,
         name: Pick,
     },
+    /// SIGKILL.
+    Kill {
+        who: Who,
+    },
+    /// `D` makes its child.
+    Fork,
+    /// The child ends, by itself or by a signal.
+    EndChild {
+        killed: bool,
+    },
     /// Another client of the store writes an object, whatever stands there.
     Put {
         name: Pick,
@@ -159,6 +174,8 @@ pub enum Op {
     },
     /// Time passes until everything that is due has been done.
     Pass,
+    /// Time passes until no listing from before is believed any more.
+    Age,
 }
 
 impl Op {
@@ -174,6 +191,19 @@ impl Op {
             Self::Link { who, from, .. } => Some((*who, vec![from.get()])),
             _ => None,
         }
+    }
+
+    /// Returns who does it and the names that it is about.
+    pub fn names(&self) -> Option<(Who, Vec<&str>)> {
+        match self {
+            Self::Link { who, from, to } => Some((*who, vec![from.get(), to.get()])),
+            _ => self.walks(),
+        }
+    }
+
+    /// Whether it is nothing but time.
+    pub const fn is_pause(&self) -> bool {
+        matches!(self, Self::Pass | Self::Age)
     }
 
     /// Whether it would make a directory where the names of the sequence are those of files: `a` beside `a/…` is another test.
@@ -197,8 +227,8 @@ impl Op {
     /// `free` is a slot that nobody has used.
     pub fn resolved(mut self, state: &State, free: Slot) -> Option<Self> {
         use Op::{
-            Close, Dup, Fstat, Fsync, Ftruncate, Link, MapWrite, Mkdir, Mmap, Munmap, Open, Pass, Put,
-            Pwrite, Read, Remove, Rename, Rmdir, Truncate, Unlink, Write,
+            Age, Close, Dup, EndChild, Fork, Fstat, Fsync, Ftruncate, Kill, Link, MapWrite, Mkdir, Mmap,
+            Munmap, Open, Pass, Put, Pwrite, Read, Remove, Rename, Rmdir, Truncate, Unlink, Write,
         };
         match &mut self {
             Open { name, slot, .. } => {
@@ -245,7 +275,23 @@ impl Op {
                 let Pick::Named(name) = name else { return None };
                 state.bucket.get(name)?;
             }
-            Pass => {}
+            // one that holds nothing ends unseen
+            Kill { .. } if state.forked => return None,
+            Fork => {
+                let holds_map = |o: &crate::model::Open| o.who == Who::D && !o.maps.is_empty();
+                if state.forked || state.fd(Who::D, LAST).is_none() || state.open.values().any(holds_map) {
+                    return None;
+                }
+            }
+            EndChild { .. } => {
+                if !state.forked {
+                    return None;
+                }
+            }
+            Kill { who } => {
+                state.open.values().find(|o| o.who == *who)?;
+            }
+            Pass | Age => {}
         }
         (!self.makes_confusing_dir(state)).then_some(self)
     }
@@ -276,80 +322,5 @@ impl Pick {
             Self::Named(name) => name,
             Self::Alternative(_) => "",
         }
-    }
-}
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open { who, name, flags, slot } => {
-                write!(f, "{who:?}: #{slot} = open {name} {}", Flags(*flags))
-            }
-            Self::Write { who, slot, data } => write!(f, "{who:?}: write #{slot} {data}"),
-            Self::Pwrite { who, slot, at, data } => write!(f, "{who:?}: pwrite #{slot} {data} at {at}"),
-            Self::Ftruncate { who, slot, size } => write!(f, "{who:?}: ftruncate #{slot} to {size}"),
-            Self::Read { who, slot, at, len } => write!(f, "{who:?}: pread #{slot} {len} at {at}"),
-            Self::Fsync { who, slot } => write!(f, "{who:?}: fsync #{slot}"),
-            Self::Fstat { who, slot } => write!(f, "{who:?}: fstat #{slot}"),
-            Self::Dup { who, slot, new } => write!(f, "{who:?}: #{new} = dup #{slot}"),
-            Self::Close { who, slot } => write!(f, "{who:?}: close #{slot}"),
-            Self::Mmap { who, slot, new } => write!(f, "{who:?}: #{new} = map of #{slot}"),
-            Self::MapWrite { who, map, at, data } => {
-                write!(f, "{who:?}: in map #{map} {data} at {at}, msync")
-            }
-            Self::Munmap { who, map } => write!(f, "{who:?}: unmap #{map}"),
-            Self::Truncate { who, name, size } => write!(f, "{who:?}: truncate {name} to {size}"),
-            Self::Rename { who, from, to, how } => write!(f, "{who:?}: rename {from} to {to} ({how:?})"),
-            Self::Link { who, from, to } => write!(f, "{who:?}: link {from} to {to}"),
-            Self::Unlink { who, name } => write!(f, "{who:?}: unlink {name}"),
-            Self::Mkdir { who, name } => write!(f, "{who:?}: mkdir {name}"),
-            Self::Rmdir { who, name } => write!(f, "{who:?}: rmdir {name}"),
-            Self::Put { name, data } => write!(f, "another client puts {name} {data}"),
-            Self::Remove { name } => write!(f, "another client deletes {name}"),
-            Self::Pass => f.write_str("time passes"),
-        }
-    }
-}
-
-impl fmt::Display for Pick {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Named(name) if name.is_empty() => f.write_str("the directory"),
-            Self::Named(name) => write!(f, "'{name}'"),
-            Self::Alternative(_) => f.write_str("an alternative"),
-        }
-    }
-}
-
-impl fmt::Display for Data {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fresh(_, len) => write!(f, "[{len} bytes]"),
-            Self::Of(name) => write!(f, "[the bytes of '{name}']"),
-            Self::Bytes(bytes) => write!(f, "[{}]", crate::compare::short(bytes)),
-        }
-    }
-}
-
-struct Flags(i32);
-
-impl fmt::Display for Flags {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 & libc::O_ACCMODE {
-            libc::O_RDONLY => "O_RDONLY",
-            libc::O_WRONLY => "O_WRONLY",
-            _ => "O_RDWR",
-        })?;
-        for (flag, name) in [
-            (libc::O_CREAT, "O_CREAT"),
-            (libc::O_EXCL, "O_EXCL"),
-            (libc::O_TRUNC, "O_TRUNC"),
-            (libc::O_APPEND, "O_APPEND"),
-        ] {
-            if self.0 & flag != 0 {
-                write!(f, "|{name}")?;
-            }
-        }
-        Ok(())
     }
 }

@@ -8,8 +8,9 @@ use crate::draw::Draw;
 use crate::model::State;
 use crate::op::{Op, Who};
 use crate::rules::Answer;
+use crate::settings::{LIST_TTL, Settings};
 use crate::support::mount::{Kind, TestMount};
-use crate::world::{DOMAINS, World};
+use crate::world::World;
 
 /// Sequences of one wave share the waits of [`Op::Pass`], and the stop at the end.
 const WAVE: u64 = 125;
@@ -29,6 +30,8 @@ struct Run {
     worlds: Vec<State>,
     mounts: usize,
     known: Vec<Known>,
+    /// When it last looked.
+    looked: Duration,
     story: String,
 }
 
@@ -40,16 +43,27 @@ pub fn sequences(kind: Kind) {
     let number = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().unwrap());
     let first = number("CAIRNFS_MODEL_SEED");
     let all = number("CAIRNFS_MODEL_SEQUENCES").unwrap_or(if first.is_some() { 1 } else { 2000 });
+    let on_each = std::env::var_os("CAIRNFS_MODEL_ON_EACH").is_some();
     // Both kinds of store together; a sequence on S3 takes three times as long, and the two run side by side.
-    let mine = if kind == Kind::S3 { (all * 3 / 10).max(1) } else { all - all * 3 / 10 };
+    let mine = if on_each {
+        all
+    } else if kind == Kind::S3 {
+        (all * 3 / 10).max(1)
+    } else {
+        all - all * 3 / 10
+    };
     let seeds: Vec<u64> = (0..mine).map(|n| first.unwrap_or(0) + n).collect();
     let began = Instant::now();
-    for guard in [false, true] {
-        let mine: Vec<u64> = seeds.iter().copied().filter(|seed| is_guarded(*seed) == guard).collect();
+    let only = std::env::var("CAIRNFS_MODEL_SETTINGS").ok();
+    for settings in Settings::ALL {
+        if only.as_ref().is_some_and(|only| *only != format!("{settings:?}").to_lowercase()) {
+            continue;
+        }
+        let mine: Vec<u64> = seeds.iter().copied().filter(|seed| Settings::of(*seed) == settings).collect();
         if mine.is_empty() {
             continue;
         }
-        let mut world = World::start(kind, guard);
+        let mut world = World::start(kind, settings);
         for (at, wave) in mine.chunks(usize::try_from(WAVE).unwrap()).enumerate() {
             if at > 0 {
                 world.wake();
@@ -62,11 +76,6 @@ pub fn sequences(kind: Kind) {
         }
     }
     eprintln!("{} sequences on {kind:?} in {} s", seeds.len(), began.elapsed().as_secs());
-}
-
-/// Whether a sequence runs on mounts that keep what they publish against others (4.6).
-const fn is_guarded(seed: u64) -> bool {
-    seed % 8 == 7
 }
 
 /// Runs sequences side by side: what comes before time passes of each of them, then time passes for all. Returns how those
@@ -120,6 +129,7 @@ fn shortest(world: &mut World, failed: &Run) -> Option<Failure> {
             tries += 1;
             let mut run = Run::new(failed.seed, world, Some((fewer.clone(), tries)));
             let result = run.whole(world);
+            world.end_own(&run.dir);
             if let Err(failure) = result {
                 ops = fewer[..=run.done.min(fewer.len() - 1)].to_vec();
                 at = at.min(ops.len());
@@ -135,15 +145,16 @@ fn shortest(world: &mut World, failed: &Run) -> Option<Failure> {
 
 impl Run {
     fn new(seed: u64, world: &mut World, shorter: Option<(Vec<Op>, u32)>) -> Self {
-        let domain = DOMAINS[usize::try_from(seed % 5).unwrap()];
+        let settings = Settings::of(seed);
+        let domain = settings.domain(seed);
         let two_mounts = seed.is_multiple_of(3);
         let (ops, dir) = match shorter {
-            None => (Draw::sequence(seed, two_mounts), format!("{}/{seed}", domain.prefix)),
+            None => (Draw::sequence(seed, settings, two_mounts), format!("{}/{seed}", domain.prefix)),
             Some((ops, tries)) => (ops, format!("{}/{seed}-{tries}", domain.prefix)),
         };
         world.make(&dir);
         let mounts = if two_mounts { 2 } else { 1 };
-        let worlds = vec![State::new(domain, is_guarded(seed))];
+        let worlds = vec![State::new(domain, settings)];
         Self {
             seed,
             dir,
@@ -152,6 +163,7 @@ impl Run {
             worlds,
             mounts,
             known: vec![Known::new(); mounts],
+            looked: Duration::ZERO,
             story: String::new(),
         }
     }
@@ -165,14 +177,14 @@ impl Run {
 
     /// Does what comes before time passes.
     fn until_time_passes(&mut self, world: &mut World) -> Result<(), Failure> {
-        while self.ops.get(self.done).is_some_and(|op| *op != Op::Pass) {
+        while self.ops.get(self.done).is_some_and(|op| !op.is_pause()) {
             self.step(world)?;
         }
         Ok(())
     }
 
     fn let_time_pass(&mut self, world: &mut World) -> Result<(), Failure> {
-        if self.ops.get(self.done) == Some(&Op::Pass) { self.step(world) } else { Ok(()) }
+        if self.ops.get(self.done).is_some_and(Op::is_pause) { self.step(world) } else { Ok(()) }
     }
 
     fn step(&mut self, world: &mut World) -> Result<(), Failure> {
@@ -186,11 +198,19 @@ impl Run {
 
     /// Carries out an operation on the mount and in the model, and holds the one against the other.
     fn act(&mut self, world: &mut World, op: &Op) -> Result<(), Failure> {
-        let before: Vec<State> = self.worlds.drain(..).flat_map(|w| w.with_due(world.now())).collect();
+        if *op == Op::Age {
+            // and no look: the first open, too, has to ask for what is old (8.2)
+            world.wait_until(self.looked + LIST_TTL);
+            let _ = writeln!(self.story, "{op}");
+            return Ok(());
+        }
+        let began = world.now();
+        let before: Vec<State> = self.worlds.drain(..).flat_map(|w| w.with_due(began)).collect();
+        let before = before.into_iter().flat_map(|w| w.with_learned(op, began));
         let answer = world.perform(&self.dir, op);
         let _ = writeln!(self.story, "{op}: {answer}");
         let now = world.now();
-        let outcomes: Vec<_> = before.iter().flat_map(|w| w.apply(op, now)).collect();
+        let outcomes: Vec<_> = before.flat_map(|w| w.apply(op, now)).collect();
         let allowed: Vec<Answer> = outcomes.iter().map(|(answer, _)| answer.clone()).collect();
         self.worlds = outcomes.into_iter().filter(|(a, _)| *a == answer).map(|(_, w)| w).collect();
         if self.worlds.is_empty() {
@@ -205,7 +225,11 @@ impl Run {
         let until = Instant::now() + SETTLED;
         let mounts = &world.mounts[..self.mounts];
         loop {
-            let seen = Seen::look(mounts, &self.dir, &mut self.known);
+            if self.worlds[0].settings == Settings::Believing {
+                self.known.iter_mut().for_each(Known::clear); // the kernel may not have heard yet of another version
+            }
+            let began = world.now();
+            let seen = Seen::look(mounts, &self.dir, &mut self.known, began);
             let now = world.now();
             let worlds: Vec<State> = self.worlds.iter().flat_map(|w| w.clone().with_due(now)).collect();
             // what is due can be carried out between one look and the next
@@ -218,11 +242,15 @@ impl Run {
                     }
                 }
                 if !agreed.is_empty() {
+                    agreed.iter_mut().for_each(|w| w.note_seen(now, LIST_TTL));
+                    self.looked = now;
                     self.worlds = agreed;
                     return Ok(());
                 }
             }
-            if !settling || Instant::now() > until {
+            // it may be listed and gone from the store, or the kernel may not have heard yet that another is there
+            let believing = self.worlds[0].settings == Settings::Believing && seen.is_err();
+            if !(settling || believing) || Instant::now() > until {
                 return Err(self.failed(&match seen {
                     Ok(seen) => difference(&worlds, &seen),
                     Err(text) => format!("  {text}"),
@@ -238,7 +266,7 @@ impl Run {
 
     /// Closes what is still open, and reads everything once more.
     fn close_all(&mut self, world: &mut World) -> Result<(), Failure> {
-        for who in [Who::A, Who::B, Who::C] {
+        for who in [Who::E, Who::A, Who::B, Who::C, Who::D] {
             while let Some(map) = self.worlds[0].map(who, 0) {
                 self.act(world, &Op::Munmap { who, map })?;
             }
@@ -262,7 +290,8 @@ impl Run {
             .filter_map(|(key, data)| Some((key.strip_prefix(&below)?.to_owned(), data.clone())))
             .collect();
         trash.sort();
-        let seen = Seen { views: Vec::new(), bucket: bucket(&world.mounts[0], &self.dir) };
+        let seen =
+            Seen { views: Vec::new(), bucket: bucket(&world.mounts[0], &self.dir), began: world.now() };
         let agreed: Vec<State> = worlds.iter().filter_map(|w| agree(w, &seen)).collect();
         if agreed.iter().any(|w| w.trash == trash) {
             return Ok(());

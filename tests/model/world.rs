@@ -1,12 +1,15 @@
 //! The real thing: mounts of one bucket, and processes that do system calls on them.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::model::{Delete, Domain};
 use crate::op::{Move, Op, Pick, Slot, Who};
 use crate::rules::Answer;
+use crate::settings::Settings;
 use crate::support::actor::{Actor, py};
 use crate::support::mount::{Kind, Setup, TestMount};
 
@@ -18,30 +21,6 @@ pub const DOMAINS: [Domain; 5] = [
     Domain { prefix: "tree", has_list: true, delete: Delete::Trash, has_dirs: true },
     Domain { prefix: "free", has_list: false, delete: Delete::Allow, has_dirs: false },
 ];
-
-/// How the mounts are set up. Listings are never older than a call, so that every mount must see at once what others did;
-/// what is deferred is due as soon as [`crate::rules::TIMES`] says.
-fn config(guard: bool) -> String {
-    let mut text = format!(
-        "[write]\nfree_floor = \"1MiB\"\ndelete_after = \"2s\"\nguard = \"{}\"\n\
-         [read]\nlist_ttl = \"0s\"\nmiss_ttl = \"0s\"\n",
-        if guard { "10min" } else { "0s" }
-    );
-    for domain in DOMAINS {
-        let list = if domain.has_list { "extensions = [\"pdf\", \"docx\"]\n" } else { "" };
-        let delete = match domain.delete {
-            Delete::Refuse => "refuse",
-            Delete::Trash => "trash",
-            Delete::Allow => "allow",
-        };
-        let file = if domain.has_dirs { "{filename:path}" } else { "{filename}" };
-        text += &format!(
-            "[[domain]]\nname = \"{0}\"\ntemplate = \"{0}/{{n}}/{file}\"\ndelete = \"{delete}\"\n{list}",
-            domain.prefix
-        );
-    }
-    text
-}
 
 /// What every process knows.
 const DEFINITIONS: &str = "
@@ -81,6 +60,33 @@ def do_map_write(slot, at, data):
 def do_munmap(slot):
     at, size = maps.pop(slot)
     check(libc.munmap(ctypes.c_void_p(at), ctypes.c_size_t(size)))
+def do_fork():
+    global child
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        words = theirs.makefile('rw')
+        for slot in list(fds):
+            fds[slot | 1 << 30] = fds.pop(slot)
+        for line in words:
+            print(json.dumps(obey(json.loads(line))), file=words, flush=True)
+        os._exit(0)
+    theirs.close()
+    child = pid, ours, ours.makefile('rw')
+def do_in_child(code):
+    print(json.dumps(code), file=child[2], flush=True)
+    answer = json.loads(child[2].readline())
+    if 'errno' in answer:
+        raise OSError(getattr(errno, answer['errno']), answer['errno'])
+    assert 'ok' in answer, answer
+    return answer['ok']
+def do_end_child(killed):
+    if killed:
+        os.kill(child[0], signal.SIGKILL)
+    child[2].close()
+    child[1].close()
+    os.waitpid(child[0], 0)
 def do_end():
     for fd in fds.values():
         os.close(fd)
@@ -90,6 +96,8 @@ def do_end():
 pub struct World {
     pub mounts: Vec<TestMount>,
     actors: Vec<Actor>,
+    /// Those of [`Who::D`], by the directory of their sequence.
+    own: HashMap<String, Actor>,
     began: Instant,
     slots: Slot,
     /// What was in the trash when the mounts last stopped.
@@ -98,13 +106,14 @@ pub struct World {
 
 impl World {
     /// Mounts a bucket of its own.
-    pub fn start(kind: Kind, guard: bool) -> Self {
-        let config = config(guard);
+    pub fn start(kind: Kind, settings: Settings) -> Self {
+        let config = settings.config();
         let first = Setup::new(kind).config(&config).start();
         let second = Setup::new(kind).config(&config).bucket_of(&first).start();
         let mut world = Self {
             mounts: vec![first, second],
             actors: Vec::new(),
+            own: HashMap::new(),
             began: Instant::now(),
             slots: 0,
             trash: Vec::new(),
@@ -114,17 +123,17 @@ impl World {
     }
 
     fn start_actors(&mut self) {
-        let on = |who: Who| {
-            let mut actor = self.mounts[who.mount()].actor();
-            actor.run(DEFINITIONS);
-            actor
-        };
-        self.actors = [Who::A, Who::B, Who::C].map(on).into();
+        self.actors = [Who::A, Who::B, Who::C].map(|who| start_actor(&self.mounts[who.mount()])).into();
     }
 
     /// The time since it began.
     pub fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// Waits until it is later than `time`.
+    pub fn wait_until(&self, time: Duration) {
+        std::thread::sleep(time.saturating_sub(self.now()) + Duration::from_millis(1));
     }
 
     /// Returns a slot that no process has used.
@@ -136,17 +145,27 @@ impl World {
     /// Makes the directory of a sequence, on both mounts: it stays there whatever becomes of its objects.
     pub fn make(&mut self, dir: &str) {
         for who in [Who::A, Who::C] {
-            self.actor(who).run(&format!("os.mkdir(p({}))", py(dir)));
+            self.actor(who, dir).run(&format!("os.mkdir(p({}))", py(dir)));
         }
     }
 
-    fn actor(&mut self, who: Who) -> &mut Actor {
-        &mut self.actors[who as usize]
+    fn actor(&mut self, who: Who, dir: &str) -> &mut Actor {
+        match who {
+            Who::D | Who::E => {
+                self.own.entry(dir.to_owned()).or_insert_with(|| start_actor(&self.mounts[who.mount()]))
+            }
+            shared => &mut self.actors[shared as usize],
+        }
+    }
+
+    /// Ends the process that a sequence has for itself.
+    pub fn end_own(&mut self, dir: &str) {
+        self.own.remove(dir);
     }
 
     /// Ends the processes and both mounts, which drain (10.3), and mounts again.
     pub fn rest(&mut self) {
-        for actor in self.actors.drain(..) {
+        for actor in self.actors.drain(..).chain(self.own.drain().map(|own| own.1)) {
             assert!(actor.leave().success());
         }
         for mount in &mut self.mounts {
@@ -214,12 +233,27 @@ impl World {
                 self.mounts[0].remove_object(&format!("{dir}/{}", name.get()));
                 return Answer::Done;
             }
-            Op::Pass => return Answer::Done,
+            Op::Fork => (&Who::D, "do_fork()".to_owned()),
+            Op::EndChild { killed } => (&Who::D, format!("do_end_child({})", u8::from(*killed))),
+            Op::Kill { .. } => {
+                if let Some(actor) = self.own.remove(dir) {
+                    actor.die_of(Signal::KILL);
+                }
+                return Answer::Done;
+            }
+            Op::Pass | Op::Age => return Answer::Done,
         };
-        let actor = self.actor(*who);
+        let code = if *who == Who::E { format!("do_in_child({})", py(code)) } else { code };
+        let actor = self.actor(*who, dir);
         actor.begin(&code);
         answered(op, actor.end())
     }
+}
+
+fn start_actor(mount: &TestMount) -> Actor {
+    let mut actor = mount.actor();
+    actor.run(DEFINITIONS);
+    actor
 }
 
 /// Reads the answer of a process.

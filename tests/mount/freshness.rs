@@ -13,6 +13,7 @@ on_both_stores! {
     s8_2_name_that_is_not_known_is_asked_for,
     s8_2_others_changes_show_when_the_listing_is_old,
     s8_2_others_changes_show_at_an_open,
+    s8_2_exclusive_open_finds_a_deleted_name_taken_until_the_next_listing,
     s8_2_fresh_listing_answers_until_then,
     s8_2_two_mounts_see_each_other,
 }
@@ -132,6 +133,20 @@ fn s8_2_others_changes_show_at_an_open(kind: Kind) {
     user.run("write(p('documents/other.pdf'), b'!', os.O_WRONLY | os.O_APPEND)");
     assert_eq!(mount.object("documents/other.pdf"), b"newer");
     assert_eq!(mount.alternative("documents/other.pdf"), b"newer!");
+    mount.stop();
+}
+
+/// 8.2: the kernel answers O_EXCL by a look-up, which is no open.
+fn s8_2_exclusive_open_finds_a_deleted_name_taken_until_the_next_listing(kind: Kind) {
+    let config = LONG.replace("list_ttl = \"1h\"", "list_ttl = \"0s\"");
+    let mut mount = Setup::new(kind).config(&config).object("documents/gone.pdf", "x").start();
+    let mut user = mount.actor();
+    assert_eq!(mount.read("documents/gone.pdf"), b"x");
+    mount.remove_object("documents/gone.pdf");
+    let make = "os.close(os.open(p('documents/gone.pdf'), os.O_WRONLY | os.O_CREAT | os.O_EXCL))";
+    assert_eq!(user.fails(make), "EEXIST");
+    assert!(mount.names("documents").is_empty());
+    user.run(make);
     mount.stop();
 }
 

@@ -162,6 +162,49 @@ fn s3_9_writer_killed_before_its_first_write_publishes_nothing() {
     assert!(mount.keys().is_empty(), "{:?}", mount.keys());
 }
 
+/// A process that is killed and only had the file open takes nothing from what others have closed: neither an empty file
+/// that waits to be filled, nor content.
+#[test]
+fn s3_9_killed_process_that_changed_nothing_leaves_what_others_have_finished() {
+    let mut mount = Setup::new(Kind::Dir).start();
+    let (mut maker, mut other) = (mount.actor(), mount.actor());
+    maker.run("write(p('documents/empty.pdf'), b''); fd = os.open(p('documents/a.pdf'), WRITE_NEW); write_all(fd, b'whole')");
+    other.run("fds = [os.open(p('documents/' + n), os.O_WRONLY) for n in ('a.pdf', 'empty.pdf')]");
+    maker.run("os.close(fd)");
+    other.die_of(Signal::KILL);
+    eventually("it is published", || mount.keys() == ["documents/a.pdf"]);
+    assert_eq!(mount.names("documents"), ["a.pdf", "empty.pdf"]);
+    mount.stop();
+    mount.expect_objects(&[("documents/a.pdf", b"whole"), ("documents/empty.pdf", b"")]);
+}
+
+/// One of two writers is killed, and the other goes on: what his close has acknowledged is published.
+#[test]
+fn s3_9_writer_who_lives_closes_what_a_killed_one_has_begun() {
+    let mut mount = Setup::new(Kind::Dir).start();
+    let (mut killed, mut lives) = (mount.actor(), mount.actor());
+    killed.run("fd = os.open(p('documents/a.pdf'), WRITE_NEW); write_all(fd, b'half')");
+    lives.run("fd = os.open(p('documents/a.pdf'), os.O_WRONLY | os.O_APPEND)");
+    killed.die_of(Signal::KILL);
+    lives.run("write_all(fd, b' and half'); os.close(fd)");
+    mount.expect_objects(&[("documents/a.pdf", b"half and half")]);
+    mount.stop();
+}
+
+/// The other one had it open and changed nothing: it is half a file.
+#[test]
+fn s3_9_who_changed_nothing_does_not_finish_what_a_killed_one_has_begun() {
+    let mut mount = Setup::new(Kind::Dir).start();
+    let (mut killed, mut lives) = (mount.actor(), mount.actor());
+    killed.run("fd = os.open(p('documents/a.pdf'), WRITE_NEW); write_all(fd, b'half')");
+    lives.run("fd = os.open(p('documents/a.pdf'), os.O_WRONLY | os.O_APPEND)");
+    killed.die_of(Signal::KILL);
+    lives.run("os.close(fd)");
+    eventually("it is out of the directory", || mount.drafts("interrupted") == 1);
+    assert!(mount.names("documents").is_empty() && mount.keys().is_empty());
+    mount.stop_with_code();
+}
+
 /// It was given a size before its data, and its writer vanished: what is missing is not zeros.
 #[test]
 fn s3_9_file_sized_first_and_not_filled_is_not_published() {

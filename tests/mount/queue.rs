@@ -325,6 +325,32 @@ fn s3_6_object_opened_several_times_without_its_name_gets_one_draft(kind: Kind) 
     mount.expect_objects(&[("documents/a.pdf", b"old"), ("documents/a_*.pdf", &content(4, 50000 - 4))]);
 }
 
+/// 6.1: what is renamed to a scratch name while it waits stays on this host.
+fn s3_6_waiting_draft_with_a_scratch_name_is_not_published(kind: Kind) {
+    let mut mount = Setup::new(kind).config(PATIENT).start();
+    writer(&mount, "documents/a.pdf", 1);
+    writer(&mount, "documents/b.pdf", 2);
+    mount.actor().run("os.rename(p('documents/a.pdf'), p('documents/a.pdf.part'))");
+    eventually("what waited as long is published", || mount.keys() == ["documents/b.pdf"]);
+    assert_eq!(mount.names("documents"), ["a.pdf.part", "b.pdf"]);
+    mount.stop();
+    assert_eq!(mount.keys(), ["documents/b.pdf"]);
+}
+
+/// 3.3: also where it got a suffix, since its name had been taken away by the same process.
+fn s3_6_linked_file_is_listed_while_it_waits(kind: Kind) {
+    let mut mount =
+        Setup::new(kind).config(&PATIENT.replace("1s", "20s")).object("documents/a.pdf", b"old").start();
+    mount.actor().run(
+        "write(p('documents/x.part'), b'new'); os.unlink(p('documents/a.pdf'))\n\
+         os.link(p('documents/x.part'), p('documents/a.pdf')); os.unlink(p('documents/x.part'))",
+    );
+    let names = mount.names("documents");
+    assert_eq!(names.len(), 2, "{names:?}");
+    mount.stop();
+    mount.expect_objects(&[("documents/a.pdf", b"old"), ("documents/a_*.pdf", b"new")]);
+}
+
 /// 3.6: a waiting draft is durable: a killed daemon does not lose it.
 fn s3_6_waiting_draft_survives_a_killed_daemon(kind: Kind) {
     let mut mount = Setup::new(kind).config(&PATIENT.replace("1s", "20s")).start();
@@ -339,6 +365,8 @@ fn s3_6_waiting_draft_survives_a_killed_daemon(kind: Kind) {
 
 on_both_stores!(
     s3_6_closed_draft_waits_for_publish_after,
+    s3_6_waiting_draft_with_a_scratch_name_is_not_published,
+    s3_6_linked_file_is_listed_while_it_waits,
     s3_6_maker_changes_a_waiting_draft_freely,
     s3_6_object_opened_several_times_gets_one_draft_beside_it,
     s3_6_object_opened_several_times_without_its_name_gets_one_draft,

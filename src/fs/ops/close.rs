@@ -29,11 +29,15 @@ impl Filesystem {
             return self.save(draft).await;
         }
         let (closer, killed) = self.look_at_closer(caller).await;
-        if let Some(closer) = closer
-            && killed
-            && (closer == *opener || draft.state.lock().writers.contains(&closer))
         {
-            draft.state.lock().killed = true;
+            let mut k = draft.state.lock();
+            if killed {
+                // Who neither made nor changed it takes nothing from what others have finished; and a scratch file is there
+                // for others to go on with.
+                k.killed |= !k.scratch && closer.is_some_and(|closer| k.hands.contains(&closer));
+            } else if closer.is_some() && k.hands.contains(opener) {
+                k.killed = false;
+            }
         }
         let by_opener = closer == Some(*opener);
         let news = {
@@ -109,8 +113,8 @@ impl Filesystem {
         let (last, last_writer) = {
             let mut known = draft.state.lock();
             known.handles = known.handles.saturating_sub(1);
-            if *writable && let Some(at) = known.writers.iter().position(|w| w == opener) {
-                known.writers.swap_remove(at);
+            if *writable {
+                known.note_end(*opener);
             }
             (known.handles == 0, *writable && known.writers.is_empty())
         };
@@ -170,8 +174,7 @@ pub(super) fn close_facts(draft: &Draft, by_opener: bool, last: bool) -> CloseFa
         beside: k.beside.is_some(),
         by_opener,
         last,
-        // what others had finished, and he did not change, is whole
-        killed: k.killed && !k.complete,
+        killed: k.killed,
         write_error: k.write_error,
         unfilled: k.unfilled(),
     }

@@ -40,10 +40,13 @@ impl Filesystem {
         let (draft, opened) = {
             let _names = self.namespace.lock();
             let draft = self.make_file(new)?;
+            if open_mode.write {
+                draft.state.lock().note_made(process_of(caller));
+            }
             let opened = self.attach(&draft, caller, open_mode); // before anybody can think that nobody wants it
             (draft, opened)
         };
-        match self.looked_at_new(&draft, open_mode.truncate).await {
+        match self.looked_at_new(caller, &draft, open_mode.truncate).await {
             Ok(looked) => Ok((looked, opened)),
             Err(e) => {
                 self.release(opened.fh).await; // the kernel knows of no handle
@@ -52,9 +55,9 @@ impl Filesystem {
         }
     }
 
-    async fn looked_at_new(&self, draft: &Arc<Draft>, truncate: bool) -> FsResult<Looked> {
+    async fn looked_at_new(&self, caller: Caller, draft: &Arc<Draft>, truncate: bool) -> FsResult<Looked> {
         if truncate {
-            self.truncate_local(draft, 0).await?;
+            self.truncate_local(draft, Some(process_of(caller)), 0).await?;
         }
         let entry = self.catalog.entry(draft.ino)?.ok_or(FsError::Stale)?;
         self.looked(&entry)

@@ -10,7 +10,7 @@ use crate::drafts::draft::{Draft, Origin};
 use crate::fs::handle::Handle;
 use crate::fs::{Filesystem, FsError, FsResult};
 use crate::layout::FilePlacement;
-use crate::types::{Clock, Ino};
+use crate::types::{Clock, Ino, ProcessId};
 
 impl Filesystem {
     /// Reads up to `len` bytes at `offset`; short only at the end of the file.
@@ -44,10 +44,10 @@ impl Filesystem {
     /// Writes at once if nothing has to be waited for; `None` means: use [`Filesystem::write`].
     pub fn write_now(&self, fh: u64, offset: u64, data: &[u8]) -> Option<FsResult<u32>> {
         let handle = self.handles.get(fh)?;
-        let Handle::Draft { draft, writable: true, .. } = &*handle else {
+        let Handle::Draft { draft, writable: true, opener } = &*handle else {
             return Some(Err(FsError::BadHandle));
         };
-        self.write_local(draft, offset, data)
+        self.write_local(draft, *opener, offset, data)
     }
 
     /// Writes `data` at `offset` and returns how many bytes.
@@ -56,11 +56,13 @@ impl Filesystem {
     /// [`FsError::NoSpace`], [`FsError::TooLarge`], [`FsError::BadHandle`].
     pub async fn write(&self, ino: Ino, fh: u64, offset: u64, data: Bytes) -> FsResult<u32> {
         let handle = self.handle(ino, fh).await?;
-        let Handle::Draft { draft, writable: true, .. } = &*handle else { return Err(FsError::BadHandle) };
+        let Handle::Draft { draft, writable: true, opener } = &*handle else {
+            return Err(FsError::BadHandle);
+        };
         loop {
             self.copy_origin(draft).await?;
             self.end_of_publish(draft).await?;
-            if let Some(written) = self.write_local(draft, offset, &data) {
+            if let Some(written) = self.write_local(draft, *opener, offset, &data) {
                 return written;
             }
         }
@@ -81,7 +83,13 @@ impl Filesystem {
     }
 
     /// Writes to the staging file; `None` where something has to be waited for first.
-    fn write_local(&self, draft: &Draft, offset: u64, data: &[u8]) -> Option<FsResult<u32>> {
+    fn write_local(
+        &self,
+        draft: &Draft,
+        opener: ProcessId,
+        offset: u64,
+        data: &[u8],
+    ) -> Option<FsResult<u32>> {
         let _writing = draft.writing.read();
         {
             let known = draft.state.lock();
@@ -89,10 +97,10 @@ impl Filesystem {
                 return None;
             }
         }
-        Some(self.write_open(draft, offset, data))
+        Some(self.write_open(draft, opener, offset, data))
     }
 
-    fn write_open(&self, draft: &Draft, offset: u64, data: &[u8]) -> FsResult<u32> {
+    fn write_open(&self, draft: &Draft, opener: ProcessId, offset: u64, data: &[u8]) -> FsResult<u32> {
         let end = offset.saturating_add(data.len() as u64);
         self.check_size(draft, end)?;
         let growth = end.saturating_sub(draft.state.lock().size);
@@ -106,7 +114,11 @@ impl Filesystem {
             tracing::warn!("a write to a staging file failed: {e}");
             return Err(e);
         }
-        draft.state.lock().note_write(offset, data, Clock.now());
+        {
+            let mut known = draft.state.lock();
+            known.note_write(offset, data, Clock.now());
+            known.note_hand(opener);
+        }
         self.list_changed(draft)?;
         u32::try_from(data.len()).map_err(|_| FsError::Invalid)
     }
@@ -136,8 +148,13 @@ impl Filesystem {
         if limit.is_some_and(|limit| size > limit) { Err(FsError::TooLarge) } else { Ok(()) }
     }
 
-    /// Sets the size of a draft or scratch file.
-    pub(in crate::fs) async fn truncate_local(&self, draft: &Arc<Draft>, size: u64) -> FsResult<()> {
+    /// Sets the size of a draft or scratch file, by a handle of `opener` or by its name alone.
+    pub(in crate::fs) async fn truncate_local(
+        &self,
+        draft: &Arc<Draft>,
+        opener: Option<ProcessId>,
+        size: u64,
+    ) -> FsResult<()> {
         loop {
             self.end_of_publish(draft).await?;
             if size > 0 {
@@ -146,12 +163,12 @@ impl Filesystem {
             let _busy = draft.busy.lock().await; // nobody publishes it, or fetches the object's content, meanwhile
             if !draft.state.lock().published {
                 draft.state.lock().origin = Origin::Own; // nothing of the object is wanted any more, or all is here
-                return self.truncate_open(draft, size);
+                return self.truncate_open(draft, opener, size);
             }
         }
     }
 
-    fn truncate_open(&self, draft: &Draft, size: u64) -> FsResult<()> {
+    fn truncate_open(&self, draft: &Draft, opener: Option<ProcessId>, size: u64) -> FsResult<()> {
         self.check_size(draft, size)?;
         let (before, covers) = {
             let k = draft.state.lock();
@@ -165,7 +182,11 @@ impl Filesystem {
             self.staging.reserve(0, size - before)?;
         }
         draft.file.set_len(size)?;
-        draft.state.lock().note_truncate(size, Clock.now());
+        {
+            let mut known = draft.state.lock();
+            known.note_truncate(size, Clock.now());
+            opener.into_iter().for_each(|opener| known.note_hand(opener));
+        }
         self.list_changed(draft)
     }
 
@@ -194,13 +215,15 @@ impl Filesystem {
     /// [`FsError::NotSupported`] for every mode but 0 and KEEP_SIZE.
     pub async fn fallocate(&self, ino: Ino, fh: u64, offset: u64, len: u64, mode: i32) -> FsResult<()> {
         let handle = self.handle(ino, fh).await?;
-        let Handle::Draft { draft, writable: true, .. } = &*handle else { return Err(FsError::BadHandle) };
+        let Handle::Draft { draft, writable: true, opener } = &*handle else {
+            return Err(FsError::BadHandle);
+        };
         match mode {
             0 => {
                 let end = offset.saturating_add(len);
                 let size = draft.state.lock().size;
                 self.staging.reserve(len, 0)?;
-                if end > size { self.truncate_local(draft, end).await } else { Ok(()) }
+                if end > size { self.truncate_local(draft, Some(*opener), end).await } else { Ok(()) }
             }
             libc::FALLOC_FL_KEEP_SIZE => {
                 let growth = offset.saturating_add(len).saturating_sub(draft.state.lock().size);

@@ -166,7 +166,7 @@ impl Filesystem {
         // Only now: until there is a handle, the redirect is what keeps the draft.
         self.redirects.arrived(caller.tid, draft.ino);
         if mode.truncate
-            && let Err(e) = self.truncate_local(&draft, 0).await
+            && let Err(e) = self.truncate_local(&draft, Some(process_of(caller)), 0).await
         {
             self.release(opened.fh).await;
             return Err(e);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::fs::attr::check_access;
+use crate::fs::handle::Handle;
 use crate::fs::{Attr, Caller, Filesystem, FsError, FsResult, Looked, Want, process_of};
 use crate::types::{Clock, Ino, Timestamp};
 
@@ -27,8 +28,8 @@ pub struct SetAttr {
     pub mtime: Option<SetTime>,
     /// New access time: it is not kept, but whoever may not set it is told so.
     pub atime: Option<SetTime>,
-    /// The caller has the file open (ftruncate), and does not only name it (truncate).
-    pub opened: bool,
+    /// The handle by which the size is set (ftruncate); `None` where the file is only named (truncate).
+    pub fh: Option<u64>,
 }
 
 impl SetAttr {
@@ -58,10 +59,15 @@ impl Filesystem {
         if let Some(size) = change.size {
             let Some(draft) = &draft else { return Err(FsError::NotPermitted) };
             check_access(caller, &self.attr_of(&entry)?, Want::WRITE)?;
-            if !change.opened && self.is_anothers_content(draft, caller) {
+            if change.fh.is_none() && self.is_anothers_content(draft, caller) {
                 return Err(FsError::NotPermitted);
             }
-            self.truncate_local(draft, size).await?;
+            let handle = change.fh.and_then(|fh| self.handles.get(fh));
+            let opener = match handle.as_deref() {
+                Some(Handle::Draft { opener, .. }) => Some(*opener),
+                _ => None,
+            };
+            self.truncate_local(draft, opener, size).await?;
         }
         if draft.is_some() {
             let attr = self.attr_of(&entry)?;

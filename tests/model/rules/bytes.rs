@@ -39,28 +39,40 @@ impl State {
         if at.is_none() {
             open.at = start + data.len();
         }
-        self.drafts.entry(draft).and_modify(|d| d.write(start, data, start..start + data.len()));
+        let opener = open.who;
+        self.drafts.entry(draft).and_modify(|d| {
+            d.write(start, data, start..start + data.len());
+            d.hands.insert(opener);
+        });
         let mut outcomes = vec![(Number(data.len()), self)];
         before.or_stale(draft, &mut outcomes);
         outcomes
     }
 
     pub(super) fn write_map(mut self, who: Who, map: Slot, at: usize, data: &[u8]) -> Outcomes {
-        let file = self.opened(who, map).and_then(|id| self.open.get(&id)).map(|o| o.file.clone());
-        let Some(File::Draft(draft)) = file else { return Vec::new() };
+        let Some(open) = self.opened(who, map).and_then(|id| self.open.get_mut(&id)) else {
+            return Vec::new();
+        };
+        let File::Draft(draft) = open.file else { return Vec::new() };
+        let opener = open.who;
         const PAGE: usize = 4096;
         let pages = at / PAGE * PAGE..(at + data.len()).next_multiple_of(PAGE);
-        self.drafts.entry(draft).and_modify(|d| d.write(at, data, pages));
+        self.drafts.entry(draft).and_modify(|d| {
+            d.write(at, data, pages);
+            d.hands.insert(opener);
+        });
         vec![(Done, self)]
     }
 
     pub(super) fn ftruncate(mut self, who: Who, slot: Slot, size: usize) -> Outcomes {
         let open = self.opened(who, slot).and_then(|id| self.open.get(&id)).cloned();
         match open {
-            Some(Open { file: File::Draft(id), write: true, .. }) => {
+            Some(Open { who: opener, file: File::Draft(id), write: true, .. }) => {
                 let before = self.clone();
                 self.drafts.entry(id).and_modify(|d| {
-                    d.truncate(size);
+                    if d.truncate(size) {
+                        d.hands.insert(opener);
+                    }
                 });
                 let mut outcomes = vec![(Done, self)];
                 if size > 0 {

@@ -3,33 +3,47 @@
 use std::time::Duration;
 
 use super::Answer::Done;
-use super::{Errno, Outcomes};
+use super::{Errno, Outcomes, TIMES};
 use crate::model::{Draft, File, Object, State};
 use crate::op::{Slot, Who};
+use crate::settings::Settings;
 use crate::support::mount::is_alternative;
 
 impl State {
-    pub(super) fn close(mut self, who: Who, slot: Slot, now: Duration) -> Outcomes {
+    pub(super) fn close(self, who: Who, slot: Slot, now: Duration) -> Outcomes {
+        self.close_by(who, slot, false, now)
+    }
+
+    /// A descriptor or map is closed, by the death of the process where it is `killed`.
+    pub(super) fn close_by(mut self, who: Who, slot: Slot, killed: bool, now: Duration) -> Outcomes {
         let Some(id) = self.opened(who, slot) else { return Vec::new() };
         let Some(open) = self.open.get_mut(&id) else { return Vec::new() };
         let is_fd = open.fds.contains(&slot);
         open.fds.retain(|fd| *fd != slot);
         open.maps.retain(|map| map.0 != slot);
         let is_last = open.fds.is_empty() && open.maps.is_empty();
-        let (file, changes) = (open.file.clone(), open.changes);
+        let (file, changes, opener) = (open.file.clone(), open.changes, open.who);
         let File::Draft(draft) = file else {
             if is_last {
                 self.open.remove(&id);
             }
             return vec![(Done, self)];
         };
+        if is_fd && !killed {
+            self.drafts.entry(draft).and_modify(|d| d.killed &= !d.hands.contains(&opener));
+        }
         // a map ends without a FLUSH: only RELEASE tells
-        let flushed = if is_fd && changes { self.flush(draft, now) } else { vec![(Done, self)] };
+        let flushed = match (is_fd && changes, opener == who) {
+            (true, true) => self.flush(draft, now),
+            (true, false) => self.flush_of_another(draft),
+            (false, _) => vec![(Done, self)],
+        };
         if !is_last {
             return flushed;
         }
         let released = flushed.into_iter().flat_map(|(answer, mut s)| {
             s.open.remove(&id);
+            s.let_go(draft, opener);
             s.release(draft, changes, now).into_iter().map(move |s| (answer.clone(), s))
         });
         released.collect()
@@ -39,7 +53,7 @@ impl State {
     pub(super) fn flush(mut self, id: u32, now: Duration) -> Outcomes {
         let held = self.opens_of(id).any(|o| o.write && !(o.fds.is_empty() && o.maps.is_empty()));
         let Some(draft) = self.drafts.get_mut(&id) else { return vec![(Done, self)] };
-        if draft.gone || draft.deleted || !draft.changed {
+        if draft.gone || draft.deleted || !(draft.changed || draft.killed) {
             return vec![(Done, self)];
         }
         if held || draft.scratch {
@@ -47,6 +61,14 @@ impl State {
             return vec![(Done, self)];
         }
         self.finish(id, now)
+    }
+
+    /// The close of another process than the opener's publishes nothing (3.5).
+    pub(super) fn flush_of_another(mut self, id: u32) -> Outcomes {
+        if let Some(draft) = self.drafts.get_mut(&id).filter(|d| d.changed && !d.gone && !d.deleted) {
+            draft.save();
+        }
+        vec![(Done, self)]
     }
 
     /// An open file of a draft is gone, and with it perhaps the last writer, or everybody. The end of a reader decides nothing.
@@ -68,7 +90,7 @@ impl State {
             self.drafts.remove(&id);
             return vec![self];
         }
-        if draft.gone || is_nothing || !draft.changed || !is_last_writer {
+        if draft.gone || is_nothing || !(draft.changed || draft.killed) || !is_last_writer {
             return vec![self];
         }
         if draft.scratch {
@@ -85,9 +107,22 @@ impl State {
         worlds.collect()
     }
 
+    /// Whoever has it open for writing no more has no hand in it.
+    pub(super) fn let_go(&mut self, id: u32, who: Who) {
+        if !self.writers(id).contains(&who) {
+            self.drafts.entry(id).and_modify(|d| {
+                d.hands.remove(&who);
+            });
+        }
+    }
+
     /// Writing has ended: the draft becomes an object, or stays a placeholder, or is kept out of the directory.
     pub(super) fn finish(mut self, id: u32, now: Duration) -> Outcomes {
         let Some(draft) = self.drafts.get_mut(&id) else { return vec![(Done, self)] };
+        if draft.killed {
+            draft.gone = true; // 3.9
+            return vec![(Done, self)];
+        }
         if draft.content.is_empty() || draft.is_nothing() {
             return vec![(Done, self)]; // 3.3, 3.8
         }
@@ -95,7 +130,19 @@ impl State {
             draft.gone = true; // 3.9
             return vec![(Errno("EIO"), self)];
         }
-        self.publish(id, now).into_iter().map(|s| (Done, s)).collect()
+        self.publish_in_time(id, now).into_iter().map(|s| (Done, s)).collect()
+    }
+
+    /// The draft becomes an object, or is left to its maker for a while (3.6).
+    pub(super) fn publish_in_time(mut self, id: u32, now: Duration) -> Vec<Self> {
+        if self.settings != Settings::Patient {
+            return self.publish(id, now);
+        }
+        self.drafts.entry(id).and_modify(|d| {
+            d.save();
+            d.waits = Some(now + TIMES.soonest);
+        });
+        vec![self]
     }
 
     /// The draft becomes an object under its name, or under a suffix where that is taken (4.1, 4.2, 4.7).
@@ -104,10 +151,10 @@ impl State {
         let mut worlds = Vec::new();
         let mut twin = draft.beside.as_deref().map_or(Twin::None, |of| self.twin(of, &draft));
         let mut name = draft.name.clone();
-        if twin == Twin::None {
+        if twin != Twin::Certain {
             self.settle(draft.mount, &name);
             if self.bucket.contains_key(&name) {
-                if name == draft.wanted {
+                if name == draft.wanted && twin == Twin::None {
                     twin = self.twin(&name, &draft);
                 }
                 name = self.fresh(&draft.wanted);
@@ -116,6 +163,7 @@ impl State {
         self.drafts.entry(id).and_modify(|d| {
             d.gone = true;
             d.changed = false;
+            d.waits = None;
         });
         if twin != Twin::None {
             worlds.push(self.clone());
@@ -123,10 +171,10 @@ impl State {
         if twin != Twin::Certain {
             let version = self.number();
             let content = draft.content;
-            let publisher = Some((draft.maker, now));
+            let publisher = draft.maker.map(|maker| (maker, now));
             self.guarded.retain(|g| g.mount != draft.mount || g.key != name);
             self.drafts.entry(id).and_modify(|d| d.published = Some((name.clone(), version)));
-            self.bucket.insert(name, Object { content, version, publisher });
+            self.change(Some(draft.mount), &name, Some(Object { content, version, publisher }));
             if self.writers(id).is_empty() {
                 self.guard(id);
             }
@@ -151,7 +199,7 @@ impl State {
     }
 
     /// 4.7: looks for the draft's bytes in the object of that name and in its newest suffixed version. Which of several is
-    /// the newest, the store may not tell.
+    /// the newest, the store may not tell; and a listing may be an old one.
     pub(super) fn twin(&self, of: &str, draft: &Draft) -> Twin {
         if self.bucket.get(of).is_some_and(|o| o.content == draft.content) {
             return Twin::Certain;
@@ -159,10 +207,12 @@ impl State {
         let is_version = |key: &str| State::drawn_from(key) == Some(of) || is_alternative(key, of);
         let versions: Vec<&Object> =
             self.bucket.iter().filter(|(key, _)| is_version(key)).map(|(_, o)| o).collect();
+        // what bears the draft's own name its mount does not see
+        let knows_all = self.lags[draft.mount].is_empty() && !self.bucket.contains_key(&draft.name);
         let same = versions.iter().filter(|o| o.content == draft.content).count();
         match (same, versions.len()) {
             (0, _) => Twin::None,
-            (1, 1) => Twin::Certain,
+            (1, 1) if knows_all => Twin::Certain,
             _ => Twin::Possible,
         }
     }
@@ -184,12 +234,12 @@ pub(super) enum Twin {
 
 impl Draft {
     /// 3.3, 3.8: a draft beside an object that is empty, unchanged, or only has another size is never published.
-    fn is_nothing(&self) -> bool {
+    pub(super) fn is_nothing(&self) -> bool {
         self.beside.is_some() && (!self.changed || !self.wrote || self.content.is_empty())
     }
 
     /// A close that wrote to it returns 0.
-    fn save(&mut self) {
+    pub(super) fn save(&mut self) {
         self.saved |= self.unsaved;
         self.unsaved = false;
     }

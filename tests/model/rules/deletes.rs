@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Answer::Done;
 use super::{Errno, Outcomes, TIMES};
-use crate::model::{Delete, Pending, State, What};
+use crate::model::{Class, Delete, Draft, Pending, State, What};
 use crate::op::Who;
 
 impl State {
@@ -32,12 +32,14 @@ impl State {
             }
             What::Version { version, trash } => {
                 // 5.3: one version; another one has its name back
-                if !self.is_lost(&pending.key, version)
-                    && let Some(object) = self.bucket.remove(&pending.key)
-                    && trash
-                {
-                    self.trash.push((pending.key.clone(), object.content));
-                    self.trash.sort();
+                if let Some(object) = self.bucket.get(&pending.key).filter(|o| o.version == version) {
+                    if trash {
+                        self.trash.push((pending.key.clone(), object.content.clone()));
+                        self.trash.sort();
+                    }
+                    self.change(Some(pending.mount), &pending.key, None);
+                } else if !self.bucket.contains_key(&pending.key) {
+                    self.lags[pending.mount].learn(&pending.key);
                 }
             }
         }
@@ -46,6 +48,7 @@ impl State {
     /// Returns whether something may be carried out at any moment.
     pub fn is_due(&self, now: Duration) -> bool {
         self.pending.iter().any(|p| p.due <= now)
+            || self.drafts.values().any(|d| d.waits.is_some_and(|due| due <= now))
     }
 
     /// Returns the worlds in which some of what may be due by now has been carried out.
@@ -60,7 +63,37 @@ impl State {
                 }
             }
         }
+        for id in worlds[0].waiting(|_, due| due <= now) {
+            for world in worlds.clone().into_iter().flat_map(|w| w.publish_waiting(id, now)) {
+                if !worlds.contains(&world) {
+                    worlds.push(world);
+                }
+            }
+        }
         worlds
+    }
+
+    /// Returns the drafts that are left to their makers, in the order of their closes.
+    pub(super) fn waiting(&self, which: impl Fn(&Draft, Duration) -> bool) -> Vec<u32> {
+        let waiting =
+            self.drafts.iter().filter_map(|(id, d)| Some((d.waits.filter(|due| which(d, *due))?, *id)));
+        let mut waiting: Vec<(Duration, u32)> = waiting.collect();
+        waiting.sort_unstable();
+        waiting.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// 3.6: its maker has had his time.
+    pub(super) fn publish_waiting(self, id: u32, now: Duration) -> Vec<Self> {
+        if self.drafts.get(&id).is_none_or(|d| d.waits.is_none()) {
+            return vec![self];
+        }
+        let worlds = self.publish(id, now).into_iter().map(|mut s| {
+            if s.opens_of(id).next().is_none() {
+                s.drafts.remove(&id);
+            }
+            s
+        });
+        worlds.collect()
     }
 
     /// A mount stops: what waits is published, pending deletes are carried out (10.3).
@@ -74,6 +107,9 @@ impl State {
             .collect();
         self.settling = false;
         let mut worlds = vec![self];
+        for id in worlds[0].waiting(|d, _| d.mount == mount) {
+            worlds = worlds.into_iter().flat_map(|w| w.publish_waiting(id, now)).collect();
+        }
         for id in empty {
             worlds = worlds.into_iter().flat_map(|w| w.publish(id, now)).collect();
         }
@@ -107,8 +143,8 @@ impl State {
         }
         let Some(object) = self.object_at(mount, name) else { return vec![(Errno("ENOENT"), self)] };
         let version = object.version;
-        if self.domain.delete == Delete::Refuse {
-            return vec![(Errno("EACCES"), self)];
+        if self.domain.delete == Delete::Refuse || self.class(name) == Class::Refused {
+            return vec![(Errno("EACCES"), self)]; // 1.4, 5.2
         }
         let what = What::Version { version, trash: self.domain.delete == Delete::Trash };
         self.guarded.retain(|g| g.mount != mount || g.key != name); // it is meant to go

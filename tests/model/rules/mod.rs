@@ -4,6 +4,8 @@ mod bytes;
 mod closing;
 mod deletes;
 mod dirs;
+mod forked;
+mod killed;
 mod names;
 mod opening;
 mod others;
@@ -105,18 +107,27 @@ impl State {
             Op::Unlink { who, name } => s.unlink(*who, name.get(), now),
             Op::Mkdir { who, name } => s.mkdir(*who, name.get()),
             Op::Rmdir { who, name } => s.rmdir(*who, name.get()),
+            Op::Fork => s.fork(),
+            Op::EndChild { killed } => s.end_child(*killed, now),
+            Op::Kill { who } => s.kill(*who, now).into_iter().map(|s| (Done, s)).collect(),
             Op::Put { name, data } => {
                 s.put(name.get(), data.get());
                 vec![(Done, s)]
             }
             Op::Remove { name } => {
-                s.bucket.remove(name.get());
+                s.change(None, name.get(), None);
                 vec![(Done, s)]
             }
+            Op::Age => vec![(Done, s)],
             Op::Pass => {
                 s.carry_out(|_| true);
                 s.settling = true;
-                vec![(Done, s)]
+                let waiting = s.waiting(|_, _| true);
+                let mut worlds = vec![s];
+                for id in waiting {
+                    worlds = worlds.into_iter().flat_map(|w| w.publish_waiting(id, now)).collect();
+                }
+                worlds.into_iter().map(|w| (Done, w)).collect()
             }
         }
     }

@@ -30,7 +30,9 @@ impl State {
         let beside = if let Some(held) = self.draft_at(mount, to) {
             // 3.4, 5.1
             let d = &self.drafts[&held];
-            let counts = !d.scratch && (d.saved || (!d.content.is_empty() && d.maker != who));
+            let counts = !d.scratch
+                && !self.is_anybodys(held)
+                && (d.saved || (!d.content.is_empty() && d.maker != Some(who)));
             if !counts {
                 self.drop_name(held);
             }
@@ -44,6 +46,7 @@ impl State {
             d.name = name;
             to.clone_into(&mut d.wanted);
             d.scratch = scratch;
+            d.waits = None;
             d.beside = beside.then(|| to.to_owned());
             d.changed |= full;
             d.unsaved |= full;
@@ -64,8 +67,8 @@ impl State {
             }
             return vec![(Done, self)];
         }
-        let worlds = self.publish(id, now).into_iter().map(|mut s| {
-            if s.opens_of(id).next().is_none() {
+        let worlds = self.publish_in_time(id, now).into_iter().map(|mut s| {
+            if s.opens_of(id).next().is_none() && s.drafts[&id].waits.is_none() {
                 s.drafts.remove(&id);
             }
             (Done, s)
@@ -76,8 +79,17 @@ impl State {
     pub(super) fn rename_object(mut self, who: Who, from: &str, to: &str, now: Duration) -> Outcomes {
         let mount = who.mount();
         let Some(object) = self.object_at(mount, from).cloned() else { return Vec::new() };
+        if self.class(from) == Class::Refused {
+            return vec![(Errno("EACCES"), self)]; // 1.4
+        }
+        // 7.1, 8.2: a version that the listing still has and the store no more
+        let mut lost: Outcomes = Vec::new();
+        if self.is_lost(from, object.version) {
+            lost.extend(["ENOENT", "ESTALE"].map(|errno| (Errno(errno), self.clone())));
+        }
         if self.class(to) == Class::Scratch {
-            return self.move_away(who, from, to, &object, now);
+            lost.extend(self.move_away(who, from, to, &object, now));
+            return lost;
         }
         let allowed = self.domain.delete != Delete::Refuse;
         let own = object.publisher.filter(|(by, _)| *by == who).map(|(_, at)| now.saturating_sub(at));
@@ -87,6 +99,9 @@ impl State {
         }
         if !allowed && own.is_none_or(|age| age > TIMES.publisher) {
             return outcomes;
+        }
+        if !lost.is_empty() {
+            return [outcomes, lost].concat();
         }
         let name = if let Some(held) = self.draft_at(mount, to) {
             let placeholder = self.drafts[&held].content.is_empty() && !self.drafts[&held].saved;
@@ -104,7 +119,7 @@ impl State {
         }
         let version = self.number();
         let copy = Object { version, publisher: Some((who, now)), ..object.clone() };
-        self.bucket.insert(name, copy);
+        self.change(Some(mount), &name, Some(copy));
         // 5.4: no copy in the trash, and at once
         let what = What::Version { version: object.version, trash: false };
         self.guarded.retain(|g| g.mount != mount || g.key != from);
@@ -167,6 +182,7 @@ impl State {
             d.listed = true;
             d.changed = true;
             d.wrote = !content.is_empty();
+            d.unsaved = d.wrote;
             d.content = content;
         });
         self.enter(id, now)

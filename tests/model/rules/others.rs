@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use crate::model::{Guarded, Object, State};
 use crate::op::Who;
+use crate::settings::Settings;
 
 impl State {
     /// Another client writes an object without asking.
     pub(super) fn put(&mut self, name: &str, data: &[u8]) {
         let version = self.number();
         let object = Object { content: data.to_vec(), version, publisher: None };
-        self.bucket.insert(name.to_owned(), object);
+        self.change(None, name, Some(object));
     }
 
     /// A draft that was published has no writer any more: its bytes are kept for a while (4.6).
     pub(super) fn guard(&mut self, id: u32) {
-        let Some(draft) = self.drafts.get(&id).filter(|_| self.guards) else { return };
+        let Some(draft) = self.drafts.get(&id).filter(|_| self.settings == Settings::Guarding) else {
+            return;
+        };
         let Some((key, version)) = draft.published.clone() else { return };
         if !self.is_lost(&key, version) {
             let (mount, wanted, content) = (draft.mount, draft.wanted.clone(), draft.content.clone());
