@@ -23,7 +23,7 @@ use super::index::{Grow, Index};
 use super::map::{self, HEADER_BYTES, Seal};
 use super::stats::Counters;
 use super::version::{FileId, Version};
-use crate::types::Sha256Hex;
+use crate::types::{OnDamage, Sha256Hex};
 
 /// How long nothing is written after the disk has refused something.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -89,7 +89,12 @@ impl Disk {
     ///
     /// # Errors
     /// Where something may be there, but cannot be opened now: too many open files, for one.
-    pub(super) fn open_file(&self, id: FileId, version: &Version) -> io::Result<Option<HostFile>> {
+    pub(super) fn open_file(
+        &self,
+        id: FileId,
+        version: &Version,
+        on_damage: &OnDamage,
+    ) -> io::Result<Option<HostFile>> {
         if !self.index.lock().has(id) {
             return Ok(None);
         }
@@ -104,7 +109,8 @@ impl Disk {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
         }
-        tracing::warn!("the cached file of '{}' is not what it should be; dropped", version.key);
+        on_damage
+            .tell(&version.key, "a file of the cache is not what it should be: dropped, and fetched again");
         self.remove(id);
         Ok(None)
     }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
@@ -182,6 +183,16 @@ impl CachedObject {
         self.shared.workers.as_ref().is_some_and(super::Workers::keeps_up)
     }
 
+    /// Waits for a disk that does not keep up, no longer than `patience`.
+    pub async fn wait_for_disk(&self, patience: Duration) {
+        if let Some(workers) = self.shared.workers.as_ref().filter(|w| !w.keeps_up())
+            && self.can_be_kept()
+            && tokio::time::timeout(patience, workers.caught_up()).await.is_err()
+        {
+            tracing::trace!("the disk of the cache is slower than what comes");
+        }
+    }
+
     /// Returns the host file where it has all of the content and needs no more verification. Nobody may write to it.
     /// `None` for now asks for a verification where only that is missing.
     pub fn complete_file(&self) -> Option<File> {
@@ -233,7 +244,8 @@ impl CachedObject {
     /// Looks what is on disk where nobody has. Where that cannot be told now, it stays unknown.
     fn look(&self, host: &mut Host) -> Option<Arc<HostFile>> {
         if let Host::Unknown = host {
-            match self.shared.disk.as_ref()?.open_file(self.id, &self.version) {
+            let shared = &self.shared;
+            match shared.disk.as_ref()?.open_file(self.id, &self.version, &shared.on_damage) {
                 Ok(Some(file)) => *host = Host::Open(Arc::new(file)),
                 Ok(None) => *host = Host::Absent,
                 Err(e) => tracing::warn!("cannot open the cached file of '{}': {e}", self.version.key),

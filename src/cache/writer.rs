@@ -2,7 +2,7 @@
 //!
 //! # Limits
 //! At most half of the memory budget waits for the disk. What comes while that is full stays in memory only: a slow
-//! disk costs hits later, not speed now.
+//! disk costs hits later, not speed now. A disk that is merely a little behind is waited for ([`Workers::caught_up`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 
 use super::front::Extent;
 use super::map::Seal;
@@ -36,6 +37,8 @@ pub(super) struct Workers {
     verifier: Worker,
     waiting_bytes: Arc<AtomicU64>,
     limit_bytes: u64,
+    /// Told after every write.
+    written: Arc<Notify>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -50,15 +53,16 @@ impl Workers {
     pub(super) fn start(limit_bytes: u64) -> std::io::Result<Self> {
         let waiting_bytes = Arc::new(AtomicU64::new(0));
         let stopping = Arc::new(AtomicBool::new(false));
+        let written = Arc::new(Notify::new());
         let writer = Worker::start("cache-write", {
-            let waiting = Arc::clone(&waiting_bytes);
-            move |jobs| run_writer(&jobs, &waiting)
+            let (waiting, written) = (Arc::clone(&waiting_bytes), Arc::clone(&written));
+            move |jobs| run_writer(&jobs, &waiting, &written)
         })?;
         let verifier = Worker::start("cache-verify", {
             let stopping = Arc::clone(&stopping);
             move |jobs| run_verifier(&jobs, &stopping)
         })?;
-        Ok(Self { writer, verifier, waiting_bytes, limit_bytes, stopping })
+        Ok(Self { writer, verifier, waiting_bytes, limit_bytes, written, stopping })
     }
 
     /// Queues a write; `false` where too much waits already or the threads have stopped.
@@ -79,6 +83,18 @@ impl Workers {
     /// Returns whether the disk keeps up with what is put in: room for at least half of what may wait.
     pub(super) fn keeps_up(&self) -> bool {
         self.waiting_bytes.load(Ordering::Relaxed) <= self.limit_bytes / 2
+    }
+
+    /// Waits until the disk keeps up.
+    pub(super) async fn caught_up(&self) {
+        loop {
+            // made before the look, so that a write after it is not missed
+            let written = self.written.notified();
+            if self.keeps_up() {
+                return;
+            }
+            written.await;
+        }
     }
 
     /// Returns how many bytes wait for the disk.
@@ -131,12 +147,13 @@ impl Worker {
     }
 }
 
-fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64) {
+fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64, written: &Notify) {
     for job in jobs {
         match job {
             Job::Write { object, extent, checksums } => {
                 write(&object, &extent, &checksums);
                 waiting_bytes.fetch_sub(extent.bytes.len() as u64, Ordering::Relaxed);
+                written.notify_waiters();
             }
             Job::Verify(_) => {}
             Job::Flush(done) => drop(done.send(())),

@@ -3,7 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::objects::{ObjectFacts, become_object};
-use super::{Catalog, CatalogError, CatalogResult, Durability, Entry, Kind, NewEntry, Shown, entries};
+use super::{
+    Catalog, CatalogError, CatalogResult, Durability, Entry, Guarded, Kind, NewEntry, Shown, entries, guards,
+};
 use crate::types::{DraftId, ETag, Ino, ObjectKey, ProcessId, Sha256Hex, Timestamp};
 
 /// Where a draft stands. `scratch` files share the table but never publish.
@@ -294,13 +296,20 @@ impl Catalog {
     }
 
     /// Turns a draft into the object that the store now has. The entry keeps its name and, unless `fresh_ino` gives
-    /// the row of a placeholder to exchange with, its inode number.
-    pub fn publish_draft(&self, id: &DraftId, facts: ObjectFacts, at: Timestamp) -> CatalogResult<Entry> {
+    /// the row of a placeholder to exchange with, its inode number. `guarded` is what is kept of it.
+    pub fn publish_draft(
+        &self,
+        id: &DraftId,
+        facts: ObjectFacts,
+        guarded: Option<Guarded>,
+        at: Timestamp,
+    ) -> CatalogResult<Entry> {
         let id = id.clone();
         self.write(Durability::Process, move |c| {
             let draft = one(c, "id = ?1", &id.as_str())?
                 .ok_or(CatalogError::Sqlite(rusqlite::Error::QueryReturnedNoRows))?;
             let entry = become_object(c, draft.row, &facts, at)?;
+            guarded.map_or(Ok(()), |guarded| guards::put(c, &guarded))?;
             c.prepare_cached("DELETE FROM drafts WHERE id = ?1")?.execute([id.as_str()])?;
             Ok(entry)
         })

@@ -1,9 +1,9 @@
 //! Published content that is kept for a while against clients that overwrite without asking (semantics 4.6).
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::{Catalog, CatalogResult, Durability};
-use crate::types::{DraftId, ETag, ObjectKey, Timestamp};
+use crate::types::{DraftId, ETag, ObjectKey, Sha256Hex, Timestamp};
 
 /// One object whose bytes are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Guarded {
     pub key: ObjectKey,
     /// The version that we published.
     pub etag: ETag,
+    /// SHA-256 of the bytes.
+    pub sha256: Option<Sha256Hex>,
     /// Until when the bytes are kept.
     pub until: Timestamp,
 }
@@ -24,16 +26,7 @@ impl Catalog {
     /// # Errors
     /// What SQLite says; so for all methods here.
     pub fn guard(&self, guarded: Guarded) -> CatalogResult<()> {
-        self.write(Durability::Process, move |c| {
-            c.prepare_cached("INSERT OR REPLACE INTO guards (id, key, etag, until) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![
-                    guarded.id.as_str(),
-                    guarded.key.as_str(),
-                    guarded.etag.as_str(),
-                    guarded.until.0
-                ])?;
-            Ok(())
-        })
+        self.write(Durability::Process, move |c| put(c, &guarded))
     }
 
     /// Forgets one.
@@ -48,14 +41,29 @@ impl Catalog {
     /// Returns all of them.
     pub fn guards(&self) -> CatalogResult<Vec<Guarded>> {
         self.read(|c| {
-            let mut q = c.prepare_cached("SELECT id, key, etag, until FROM guards")?;
+            let mut q = c.prepare_cached("SELECT id, key, etag, until, sha256 FROM guards")?;
             let rows = q.query_map([], |r| {
                 let (id, key, etag): (String, String, String) = (r.get(0)?, r.get(1)?, r.get(2)?);
                 let until = Timestamp(r.get(3)?);
+                let sha256 = r.get::<_, Option<String>>(4)?.and_then(|h| Sha256Hex::parse(&h));
                 let named = DraftId::parse(&id).zip(ObjectKey::new(key).ok());
-                Ok(named.map(|(id, key)| Guarded { id, key, etag: ETag::new(&etag), until }))
+                Ok(named.map(|(id, key)| Guarded { id, key, etag: ETag::new(&etag), sha256, until }))
             })?;
             Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
         })
     }
+}
+
+pub(super) fn put(c: &Connection, guarded: &Guarded) -> CatalogResult<()> {
+    c.prepare_cached(
+        "INSERT OR REPLACE INTO guards (id, key, etag, until, sha256) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![
+        guarded.id.as_str(),
+        guarded.key.as_str(),
+        guarded.etag.as_str(),
+        guarded.until.0,
+        guarded.sha256.map(|h| h.to_string())
+    ])?;
+    Ok(())
 }

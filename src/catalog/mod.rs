@@ -21,6 +21,7 @@ mod listings;
 mod objects;
 mod rebuild;
 mod schema;
+mod settled;
 mod writer;
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::error::{CatalogError, CatalogResult};
 
 /// Every step in order. Index + 1 is the schema version that it leads to.
-const STEPS: &[&str] = &[STEP_1, STEP_2];
+const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3];
 
 const STEP_1: &str = "
 -- Small facts about the catalog itself: 'store' (URL), 'capabilities' (what a probe found).
@@ -109,6 +109,17 @@ CREATE TABLE guards (
     etag  TEXT    NOT NULL,  -- the version that was published
     until INTEGER NOT NULL   -- ns
 ) WITHOUT ROWID;
+";
+
+const STEP_3: &str = "
+-- Drafts that have ended and whose staging files may still be there: staging/<id> is nobody's. Pruned when it is gone.
+CREATE TABLE settled (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TRIGGER drafts_settled AFTER DELETE ON drafts BEGIN
+    INSERT OR IGNORE INTO settled (id) VALUES (old.id);
+END;
+
+-- SHA-256 of the bytes that are kept, 64 hex digits; NULL where an earlier version of the program kept them.
+ALTER TABLE guards ADD COLUMN sha256 TEXT;
 ";
 
 /// Brings `conn` to the newest schema.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
+use super::guard::Guard;
 use super::opens::OpenObjects;
 use crate::catalog::{Catalog, CatalogError, PendingDelete};
 use crate::store::{ObjectStore, StoreError};
@@ -26,6 +27,7 @@ pub struct Deletes {
     store: Arc<dyn ObjectStore>,
     catalog: Arc<Catalog>,
     opens: Arc<OpenObjects>,
+    guard: Arc<Guard>,
     /// Told when a name comes back.
     pub notices: Arc<dyn Notices>,
     /// One delete at a time: a put-back must not meet one that is under way.
@@ -38,9 +40,10 @@ impl Deletes {
         store: Arc<dyn ObjectStore>,
         catalog: Arc<Catalog>,
         opens: Arc<OpenObjects>,
+        guard: Arc<Guard>,
         notices: Arc<dyn Notices>,
     ) -> Self {
-        Self { store, catalog, opens, notices, turn: Mutex::new(()) }
+        Self { store, catalog, opens, guard, notices, turn: Mutex::new(()) }
     }
 
     /// Carries out every delete that is due and whose object nobody has open; `all` takes those not yet due as well.
@@ -105,7 +108,11 @@ impl Deletes {
             }
             return;
         }
-        let ended = match self.copy_then_delete(&delete).await {
+        let outcome = self.copy_then_delete(&delete).await;
+        if matches!(outcome, Ok(()) | Err(StoreError::VersionChanged(_))) {
+            self.guard.deleted(key, &delete.etag); // that version is gone, and was meant to go
+        }
+        let ended = match outcome {
             Ok(()) => self.catalog.end_delete(row, false, Clock.now()),
             Err(e) if e.is_transient() && Clock.now().since(delete.asked_at) < LAPSE => {
                 tracing::warn!("{key}: the delete waits: {e}");

@@ -190,16 +190,14 @@ impl Sealer {
         }
     }
 
-    /// Gives the staging file of a published draft, which has no writer any more, to the cache and the guard.
+    /// Gives the staging file of a published draft, which has no writer any more, to the cache.
     pub fn put_away(&self, id: &DraftId, object: Option<(Version, Option<Sha256Hex>)>) {
         let path = self.staging.path(id);
         if let Some((version, sha256)) = object
             && path.exists()
+            && let Err(e) = self.cache.adopt(&version, &path, sha256)
         {
-            self.guard.keep(id, &version.key, &version.etag, &path);
-            if let Err(e) = self.cache.adopt(&version, &path, sha256) {
-                tracing::debug!("{}: not taken into the cache: {e}", version.key);
-            }
+            tracing::debug!("{}: not taken into the cache: {e}", version.key);
         }
         self.staging.remove(id);
     }
@@ -214,7 +212,11 @@ impl Sealer {
         let newest = self.newest_alternative(entry.parent, wanted, content.size)?;
         for path in std::iter::once(wanted.to_owned()).chain(newest) {
             let Ok(key) = ObjectKey::new(path) else { continue };
-            if has_same_bytes(&*self.store, self.patience, &key, content.size, content.sha256).await? {
+            // What is about to be deleted, and waits for its readers to close it, is not there for this file.
+            let going = self.catalog.delete_of(&key)?.is_some();
+            if !going
+                && has_same_bytes(&*self.store, self.patience, &key, content.size, content.sha256).await?
+            {
                 return Ok(Some(key));
             }
         }
@@ -313,7 +315,9 @@ impl Sealer {
         let at = now();
         let mut facts = facts(&self.layout, &info, Some(at));
         facts.detail.sha256 = Some(sha256);
-        let entry = self.catalog.publish_draft(id, facts, at)?;
+        let guarded = self.guard.keep(id, &info.key, &info.etag, sha256, &self.staging.path(id));
+        let published = self.catalog.publish_draft(id, facts, guarded, at);
+        let entry = published.inspect_err(|_| self.guard.forget(&info.key))?;
         if info.key.as_str() != wanted {
             self.catalog.event(at, "suffixed", wanted, &format!("the name is taken: saved as {}", info.key));
         }

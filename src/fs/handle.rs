@@ -63,6 +63,17 @@ impl Handles {
         self.open.write().remove(&fh)
     }
 
+    /// Gives the handle `of` the number `fh` and returns it. Where another has that number by now, `of` is left as it is.
+    pub fn renumber(&self, of: u64, fh: u64) -> Option<Arc<Handle>> {
+        let mut open = self.open.write();
+        if open.contains_key(&fh) {
+            return None;
+        }
+        let handle = open.remove(&of)?;
+        open.insert(fh, Arc::clone(&handle));
+        Some(handle)
+    }
+
     /// Returns how many handles are open.
     pub fn len(&self) -> usize {
         self.open.read().len()

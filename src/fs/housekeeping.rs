@@ -52,6 +52,9 @@ impl Filesystem {
             for draft in self.redirects.expire() {
                 self.drop_unused(draft);
             }
+            if let Err(e) = self.forget_settled() {
+                tracing::warn!("drafts that have ended cannot be forgotten: {e}");
+            }
             if self.read_only().is_some() {
                 continue; // what an earlier run left waits for a mount that may write
             }
@@ -61,6 +64,9 @@ impl Filesystem {
             let guarded = self.guard.used();
             let tight = guarded > 0 && self.staging.takes() < guarded;
             self.guard.expire(Clock.now(), tight);
+            for lost in self.guard.take_owed(Clock.now()) {
+                self.spawn_publish_again(lost);
+            }
             if let Err(e) = self.deletes.run_due(false).await {
                 tracing::warn!("pending deletes cannot be read: {e}");
             }

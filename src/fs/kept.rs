@@ -13,7 +13,7 @@ use crate::drafts::draft::Draft;
 use crate::drafts::seal::free_alternative;
 use crate::layout::{FilePlacement, Refusal};
 use crate::store::retry;
-use crate::types::{Clock, DraftId, Ino, ObjectKey, Timestamp};
+use crate::types::{Clock, DraftId, ETag, Ino, ObjectKey, Sha256Hex, Timestamp};
 
 /// A draft that is failed or interrupted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,9 +124,11 @@ impl Filesystem {
             return Err(KeptError::ReadOnly(record.id, why));
         }
         let (_, draft) = self.taken_up(&record)?;
-        if let Some(key) = self.earlier_success(&record, &draft).await {
+        if let Some((key, etag, sha256)) = self.earlier_success(&record, &draft).await {
             let _names = self.namespace.lock();
             self.still_kept(&record, &draft)?;
+            let kept = self.guard.keep(&record.id, &key, &etag, sha256, &self.staging.path(&record.id));
+            kept.map_or(Ok(()), |kept| self.catalog.guard(kept)).map_err(|e| failed(e.into()))?;
             self.unlink_local(&draft).map_err(failed)?;
             let told = format!("an earlier attempt did store it; draft {} is dropped", record.id);
             self.catalog.event(Clock.now(), "published", key.as_str(), &told);
@@ -210,9 +212,13 @@ impl Filesystem {
         }
     }
 
-    /// Returns the key of the object that the newest attempt made although it was told otherwise (an answer that was lost
-    /// or wrong), if its content is what the draft holds now.
-    async fn earlier_success(&self, record: &DraftRow, draft: &Arc<Draft>) -> Option<ObjectKey> {
+    /// Returns key, version and digest of the object that the newest attempt made although it was told otherwise (an answer
+    /// that was lost or wrong), if its content is what the draft holds now.
+    async fn earlier_success(
+        &self,
+        record: &DraftRow,
+        draft: &Arc<Draft>,
+    ) -> Option<(ObjectKey, ETag, Sha256Hex)> {
         let (key, sha256) = (record.attempt_key.clone()?, record.sha256?);
         let info = retry::retry(self.options.deadline / 2, || self.store.head(&key)).await.ok()?;
         let meta = info.meta?;
@@ -222,7 +228,7 @@ impl Filesystem {
             && meta.sha256 == Some(sha256);
         let content = Arc::clone(draft);
         let digest = tokio::task::spawn_blocking(move || content.digest()).await.ok()?.ok()?;
-        (ours && digest == sha256).then_some(key)
+        (ours && digest == sha256).then_some((key, info.etag, sha256))
     }
 
     /// Gives a kept draft a name and lists it. Called with `namespace` locked.
@@ -309,6 +315,11 @@ impl Filesystem {
             Err(e) => return Err(e),
         }
         let dir = record.wanted.rsplit_once('/').map_or("", |(dir, _)| dir);
+        self.made_dir(dir)
+    }
+
+    /// Returns the directory `dir`, made anew as far as it has been removed.
+    pub(super) fn made_dir(&self, dir: &str) -> FsResult<(Ino, String)> {
         let (mut parent, mut path) = (Ino::ROOT, String::new());
         for segment in dir.split('/') {
             path = join(&path, segment);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Filesystem, FsError, FsResult, join};
-use crate::catalog::{Entry, Merged, ObjectFacts};
+use crate::catalog::{Entry, Kind, Merged, ObjectFacts, Shown};
 use crate::drafts::facts::facts;
 use crate::store::{ObjectInfo, StoreError, retry};
 use crate::types::{Clock, FileName, Ino, ObjectKey, Timestamp};
@@ -298,5 +298,19 @@ impl Filesystem {
         let merged = self.catalog.merge_object(dir.ino, &entry.name, known, now)?;
         self.tell(dir.ino, &merged);
         if same { Ok(()) } else { Err(FsError::Stale) }
+    }
+
+    /// Asks in the background what the store has under the name of `ino`: a read has found that it is another version.
+    pub(super) fn look_again(&self, ino: Ino) {
+        let Some(fs) = self.me.upgrade() else { return };
+        self.tasks.spawn(async move {
+            let Ok(Some(entry)) = fs.catalog.entry(ino) else { return };
+            if entry.shown != Shown::Listed || entry.kind != Kind::Object {
+                return; // known already
+            }
+            let Ok((dir, path)) = fs.dir(entry.parent) else { return };
+            // The next listing tells what cannot be learned now.
+            let _ = fs.ask_for_object(&entry, &dir, &path).await;
+        });
     }
 }

@@ -187,6 +187,7 @@ impl Filesystem {
             Arc::clone(&parts.store),
             Arc::clone(&parts.catalog),
             Arc::clone(&opens),
+            Arc::clone(&parts.guard),
             Arc::clone(&parts.notices),
         ));
         let sealer = Sealer {
@@ -234,6 +235,7 @@ impl Filesystem {
             me: Weak::clone(me),
         });
         fs.make_fixed_dirs()?;
+        fs.sweep_staging()?; // first: hidden objects tell what became of a draft
         fs.catalog.sweep_hidden_objects()?;
         Ok(fs)
     }

@@ -252,12 +252,13 @@ impl Filesystem {
     }
 
     /// A handle writes to a draft that is an object already: its whole content begins a new draft under a suffix, and
-    /// the object moves to an inode of its own, so that its readers never see the new bytes.
-    pub(super) fn begin_again(&self, draft: &Arc<Draft>) -> FsResult<()> {
+    /// the object moves to an inode of its own, so that its readers never see the new bytes. `published` is the draft that
+    /// was published; it may be another one by now.
+    pub(super) fn begin_again(&self, draft: &Arc<Draft>, published: &DraftId) -> FsResult<()> {
         let _names = self.namespace.lock();
         let (old_id, maker, asked, beside) = {
             let k = draft.state.lock();
-            if !k.published {
+            if !k.published || k.id != *published {
                 return Ok(());
             }
             (k.id.clone(), k.maker, k.asked.clone(), k.beside.clone())

@@ -1,11 +1,12 @@
 //! Taking up the drafts that an earlier run left: carries out [`crate::drafts::recovery`]'s plan.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Filesystem, FsResult};
 use crate::catalog::{DraftRow, DraftState};
 use crate::drafts::recovery::{Found, Recovery, plan};
-use crate::types::Clock;
+use crate::types::{Clock, DraftId};
 
 impl Filesystem {
     /// Takes up every draft. What was acknowledged is queued; nothing is waited for.
@@ -19,13 +20,21 @@ impl Filesystem {
                 .map_or(Found::Missing, |m| Found::File(m.len()));
             self.recover_one(record, plan(record, found))?;
         }
+        self.look_for_all_overwritten()
+    }
+
+    /// Removes the staging files that an earlier run left of drafts which have ended: published, dropped or deleted. One
+    /// that the catalog knows nothing of may hold what was acknowledged, and stays. Called before anybody can make new ones.
+    pub(super) fn sweep_staging(&self) -> FsResult<()> {
+        let known: HashSet<DraftId> = self.catalog.drafts()?.into_iter().map(|r| r.id).collect();
+        let settled: HashSet<DraftId> = self.catalog.settled()?.into_iter().collect();
         for id in self.staging.list()? {
-            if records.iter().any(|r| r.id == id) {
+            if known.contains(&id) {
                 continue;
             }
             let path = self.staging.path(&id);
-            let published = self.catalog.has_object_of(&id)?; // the daemon ended between the publish and the last close
-            if published || std::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {
+            let ended = settled.contains(&id) || self.catalog.has_object_of(&id)?;
+            if ended || std::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {
                 self.staging.remove(&id);
             } else {
                 tracing::warn!(
@@ -33,6 +42,16 @@ impl Filesystem {
                     path.display()
                 );
             }
+        }
+        self.forget_settled()
+    }
+
+    /// Forgets drafts that have ended once their staging files are gone.
+    pub(super) fn forget_settled(&self) -> FsResult<()> {
+        let mut gone = self.catalog.settled()?;
+        gone.retain(|id| !self.staging.path(id).exists());
+        if !gone.is_empty() {
+            self.catalog.forget_settled(gone)?;
         }
         Ok(())
     }

@@ -39,8 +39,11 @@ impl Filesystem {
         };
         self.notices.entry_changed_told(entry.parent, &entry.name).await;
         let opened = self.attach(&draft, caller, mode);
-        if mode.truncate {
-            self.truncate_local(&draft, Some(process_of(caller)), 0).await?;
+        if mode.truncate
+            && let Err(e) = self.truncate_local(&draft, Some(process_of(caller)), 0).await
+        {
+            self.release(opened.fh).await; // the kernel knows of no handle
+            return Err(e);
         }
         Ok(opened)
     }

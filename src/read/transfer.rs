@@ -26,6 +26,10 @@ const DAMAGED_TRIES: u32 = 3;
 /// complete on disk.
 const DIGEST_AT_ONCE: u64 = BLOCK;
 
+/// How long a transfer waits for the cache's disk after each block: where the disk is slower than this makes the transfer,
+/// blocks stay in memory only. Often it is the processor that was not free for the writing.
+const DISK_PATIENCE: Duration = Duration::from_millis(20);
+
 /// What to fetch, from where, and for how long to try.
 pub(super) struct Transfer<'a> {
     pub store: &'a dyn ObjectStore,
@@ -100,8 +104,10 @@ impl Transfer<'_> {
             if assembly.push(&piece?).is_err() {
                 return Err(self.damaged(format!("more than the {} bytes asked for", rest.len())));
             }
-            if !whole {
+            if !whole && !assembly.filled().is_empty() {
                 assembly.take_filled().for_each(&mut *sink);
+                // a piece more would find no room on its way to the disk, and be fetched again some day
+                self.cached.wait_for_disk(DISK_PATIENCE).await;
             }
         }
         let missing = assembly.rest().len();

@@ -16,9 +16,7 @@ read -r -u "$bus_output" DBUS_SESSION_BUS_ADDRESS || exit 1
 export DBUS_SESSION_BUS_ADDRESS
 # programs tell screen readers what they show
 export NO_AT_BRIDGE=0 GTK_MODULES=gail:atk-bridge ACCESSIBILITY_ENABLED=1
-openbox >"$SCRATCH/openbox" 2>&1 &
-WINDOWS=$!
-AT_END+=('kill "$WINDOWS"')
+background openbox openbox
 
 # desktop: takes the steps on standard input, see desktop.py; says what it saw
 desktop() { "$PYTHON" -I "$CLIENTS/desktop.py"; }

@@ -70,6 +70,14 @@ needs() {
     exit 0
 }
 
+# background NAME COMMAND...: starts a program that the cases need. It ends with the driver; what it says is in SCRATCH/NAME.
+background() {
+    local name=$1
+    shift
+    "$@" >"$SCRATCH/$name" 2>&1 &
+    AT_END+=("kill $!; wait $!")
+}
+
 # case_of VARIANT TITLE FUNCTION: runs one case
 case_of() {
     local variant=$1 title=$2 body=$3 message outcome=pass

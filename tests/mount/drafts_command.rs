@@ -277,3 +277,27 @@ fn s3_14_11_retry_keeps_to_the_rules() {
     assert_eq!(fs::read(mount.host("a.pdf")).unwrap(), content(1, 5000));
     mount.stop();
 }
+
+/// 3.14: a draft that is shown, since it was acknowledged before it failed, can be dealt with also after a rename of it was
+/// refused.
+#[test]
+fn s3_14_7_failed_draft_whose_rename_was_refused_is_still_dealt_with() {
+    let mut mount =
+        Setup::new(Kind::S3).config("[write]\nfree_floor = \"1MiB\"\n[read]\ndeadline = \"3s\"\n").start();
+    let faults = mount.server().faults();
+    faults.inject(When::default(), Fault::Cut, usize::MAX);
+    mount.actor().run("write(p('documents/a.pdf'), content(1, 5000))");
+    faults.clear();
+    let refused = Fault::Status(403, "AccessDenied");
+    faults.inject(When::method("PUT", "documents/"), refused, usize::MAX);
+    eventually("it has failed", || mount.drafts("failed") == 1);
+    assert_eq!(mount.names("documents"), ["a.pdf"]);
+    let rename = "os.rename(p('documents/a.pdf'), p('documents/b.pdf'))";
+    assert_eq!(mount.actor().fails(rename), "EACCES");
+    assert_eq!(mount.names("documents"), ["a.pdf"]);
+    mount.server().faults().clear();
+    done(&mount, "retry", &[&the_id(&mount)]);
+    eventually("it is published", || mount.keys() == ["documents/a.pdf"]);
+    mount.stop();
+    mount.expect_objects(&[("documents/a.pdf", &content(1, 5000))]);
+}

@@ -9,19 +9,8 @@
 )]
 
 #[path = "../support/mod.rs"]
+#[macro_use]
 mod support;
-
-/// Makes a test of each function, once for each kind of store.
-macro_rules! on_both_stores {
-    ($($test:ident),+ $(,)?) => {
-        mod dir {
-            $(#[test] fn $test() { super::$test(crate::support::mount::Kind::Dir); })+
-        }
-        mod s3 {
-            $(#[test] fn $test() { super::$test(crate::support::mount::Kind::S3); })+
-        }
-    };
-}
 
 /// A mount that asks the store each time, and deletes at once.
 const FRESH: &str =
@@ -32,6 +21,7 @@ mod catalog;
 mod close;
 mod covers;
 mod damage;
+mod damaged_cache;
 mod delete;
 mod drafts_command;
 mod expiry;

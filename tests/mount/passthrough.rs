@@ -15,7 +15,7 @@ const MIB: usize = 1 << 20;
 const NOBODY: u32 = 65534;
 
 /// Two megabytes and a bit, so that no boundary is met by accident.
-fn big(seed: u64) -> Vec<u8> {
+pub fn big(seed: u64) -> Vec<u8> {
     content(seed, 2 * MIB + 4321)
 }
 
@@ -29,7 +29,7 @@ pub fn cache_stat(mount: &TestMount, name: &str) -> u64 {
 }
 
 /// Returns whether `passthrough` is on, and what `status` says of it.
-fn passthrough(mount: &TestMount) -> (bool, String) {
+pub fn passthrough(mount: &TestMount) -> (bool, String) {
     let status = mount.status();
     let features = status["kernel"].as_array().unwrap();
     let feature = features.iter().find(|f| f["name"] == "passthrough").unwrap();
@@ -37,7 +37,7 @@ fn passthrough(mount: &TestMount) -> (bool, String) {
 }
 
 /// Returns what the cache was asked for since the mount, by readers that came through the daemon.
-fn through_daemon(mount: &TestMount) -> u64 {
+pub fn through_daemon(mount: &TestMount) -> u64 {
     cache_stat(mount, "memory_hit_bytes")
         + cache_stat(mount, "disk_hit_bytes")
         + cache_stat(mount, "fetched_bytes")
@@ -45,20 +45,20 @@ fn through_daemon(mount: &TestMount) -> u64 {
 
 /// Reads a file through the mount and waits until all of it is on disk and verified, with nobody having it open.
 #[track_caller]
-fn warm(mount: &TestMount, path: &str, data: &[u8]) {
+pub fn warm(mount: &TestMount, path: &str, data: &[u8]) {
     assert!(mount.read(path) == data, "{path} has other bytes");
     eventually("it is on disk", || cache_stat(mount, "waiting_bytes") == 0);
     no_handles(mount);
 }
 
 /// A close is told to the daemon after it has returned.
-fn no_handles(mount: &TestMount) {
+pub fn no_handles(mount: &TestMount) {
     eventually("nobody has a file open", || cache_stat(mount, "disk_open") == 0);
 }
 
 /// Runs `work`, of which the daemon must see no read.
 #[track_caller]
-fn past_the_daemon<T>(mount: &TestMount, work: impl FnOnce() -> T) -> T {
+pub fn past_the_daemon<T>(mount: &TestMount, work: impl FnOnce() -> T) -> T {
     let before = through_daemon(mount);
     let result = work();
     assert_eq!(through_daemon(mount), before, "the daemon has seen reads");

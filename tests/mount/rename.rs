@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::FRESH;
 use crate::support::actor::sh;
-use crate::support::mount::{BUCKET, Kind, Setup, content, eventually};
+use crate::support::mount::{BUCKET, Kind, Setup, TestMount, content, eventually};
 use crate::support::s3server::{Fault, When};
 
 on_both_stores! {
@@ -53,6 +53,11 @@ fn s3_10_rename_and_link_return_when_the_object_exists(kind: Kind) {
     mount.stop();
 }
 
+/// Returns how many files hold content of drafts and scratch files.
+fn staged(mount: &TestMount) -> usize {
+    std::fs::read_dir(mount.state().join("staging")).unwrap().count()
+}
+
 /// 3.10: what fails in time fails the call, and the file has its old name; what takes longer goes on by itself.
 #[test]
 fn s3_10_rename_reports_a_failure_and_does_not_wait_for_ever() {
@@ -72,6 +77,7 @@ fn s3_10_rename_reports_a_failure_and_does_not_wait_for_ever() {
         (mount.read("documents/a.part"), mount.read("documents/b.part")),
         (b"a".to_vec(), b"b".to_vec())
     );
+    assert_eq!((mount.drafts("failed"), staged(&mount)), (0, 4), "something stays of a call that failed");
     mount.server().faults().clear();
     // tried again it works
     user.run("os.rename(p('documents/a.part'), p('documents/a.pdf'))");

@@ -1,7 +1,8 @@
 //! Suites that others wrote, run on a mount: pjdfstest, fsx, fio and stress-ng.
 //!
 //! What the law refuses is left out by name, with the sentence that refuses it, in `pjdfstest.exclude` and
-//! `stress-ng.exclude`; a name that is there without need is an error, too. `CAIRNFS_SUITES=full` makes the runs long.
+//! `stress-ng.exclude`, and what stressors complain of all the same in `stress-ng.complaints`; what is there without need is
+//! an error, too. `CAIRNFS_SUITES=full` makes the runs long.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -11,19 +12,8 @@
 )]
 
 #[path = "../support/mod.rs"]
+#[macro_use]
 mod support;
-
-/// Makes a test of each function, once for each kind of store.
-macro_rules! on_both_stores {
-    ($($test:ident),+ $(,)?) => {
-        mod dir {
-            $(#[test] fn $test() { super::$test(crate::support::mount::Kind::Dir); })+
-        }
-        mod s3 {
-            $(#[test] fn $test() { super::$test(crate::support::mount::Kind::S3); })+
-        }
-    };
-}
 
 mod excluded;
 mod fio;

@@ -9,6 +9,10 @@
 )]
 #![allow(dead_code, reason = "every test program compiles this module and none uses all of it")]
 
+#[macro_use]
+#[allow(unused_macros, reason = "as above")]
+mod both_stores;
+
 pub mod actor;
 pub mod data;
 pub mod mount;

@@ -46,11 +46,21 @@ impl Filesystem {
             let opened = self.attach(&draft, caller, open_mode); // before anybody can think that nobody wants it
             (draft, opened)
         };
-        if open_mode.truncate {
-            self.truncate_local(&draft, Some(process_of(caller)), 0).await?;
+        match self.looked_at_new(caller, &draft, open_mode.truncate).await {
+            Ok(looked) => Ok((looked, opened)),
+            Err(e) => {
+                self.release(opened.fh).await; // the kernel knows of no handle
+                Err(e)
+            }
+        }
+    }
+
+    async fn looked_at_new(&self, caller: Caller, draft: &Arc<Draft>, truncate: bool) -> FsResult<Looked> {
+        if truncate {
+            self.truncate_local(draft, Some(process_of(caller)), 0).await?;
         }
         let entry = self.catalog.entry(draft.ino)?.ok_or(FsError::Stale)?;
-        Ok((self.looked(&entry)?, opened))
+        self.looked(&entry)
     }
 
     /// Makes what an open with O_TRUNC of `name` opens, for a writer who is about to be sent there.

@@ -21,7 +21,14 @@ impl Filesystem {
         let handle = self.handle(ino, fh).await?;
         let len = usize::try_from(len).map_err(|_| FsError::Invalid)?;
         match &*handle {
-            Handle::Object { object, .. } => Ok(object.read(offset, len).await?),
+            Handle::Object { object, .. } => {
+                let read = object.read(offset, len).await.map_err(FsError::from);
+                read.inspect_err(|e| {
+                    if matches!(e, FsError::Stale) {
+                        self.look_again(ino);
+                    }
+                })
+            }
             Handle::Draft { draft, .. } => {
                 let origin = draft.state.lock().origin.clone();
                 match origin {
@@ -66,10 +73,13 @@ impl Filesystem {
         if draft.state.lock().publishing {
             drop(draft.busy.lock().await);
         }
-        if draft.state.lock().published {
-            self.begin_again(draft)?;
-        }
-        Ok(())
+        let published = {
+            let known = draft.state.lock();
+            known.published.then(|| known.id.clone())
+        };
+        let Some(id) = published else { return Ok(()) };
+        self.part_kept(&id).await?; // the object's bytes are kept as they were (4.6)
+        self.begin_again(draft, &id)
     }
 
     /// Writes to the staging file; `None` where something has to be waited for first.
@@ -223,7 +233,8 @@ impl Filesystem {
         }
     }
 
-    /// Returns a handle, re-opened by its inode where this run does not know it.
+    /// Returns a handle, re-opened by its inode where this run does not know it. It counts from then on under its number,
+    /// until the kernel releases that; as one that writes, since nobody can tell.
     pub(in crate::fs) async fn handle(&self, ino: Ino, fh: u64) -> FsResult<Arc<Handle>> {
         if let Some(handle) = self.handles.get(fh) {
             return Ok(handle);
@@ -231,6 +242,11 @@ impl Filesystem {
         let nobody = crate::fs::Caller { tid: 0, uid: 0, gid: 0 };
         let flags = if self.local(ino)?.is_some() { libc::O_RDWR } else { libc::O_RDONLY };
         let opened = self.open(nobody, ino, flags).await.map_err(|_| FsError::BadHandle)?;
-        self.handles.remove(opened.fh).ok_or(FsError::BadHandle)
+        if let Some(handle) = self.handles.renumber(opened.fh, fh) {
+            return Ok(handle);
+        }
+        // another call on the same handle was first
+        self.release(opened.fh).await;
+        self.handles.get(fh).ok_or(FsError::BadHandle)
     }
 }

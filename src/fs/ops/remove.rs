@@ -48,7 +48,6 @@ impl Filesystem {
         let key = ObjectKey::new(path).map_err(|_| FsError::NameTooLong)?;
         let now = Clock.now();
         let trash_key = trash.then(|| self.trash_key(&key)).transpose()?;
-        self.guard.forget(&key);
         let _names = self.namespace.lock();
         self.catalog.defer_delete(PendingDelete {
             row: entry.row,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalog::{Entry, Kind, NewPlace, Shown};
+use crate::catalog::{DraftState, Entry, Kind, NewPlace, Shown};
 use crate::drafts::draft::{Draft, Origin};
 use crate::fs::attr::check_access;
 use crate::fs::locals::NewLocal;
@@ -236,7 +236,8 @@ impl Filesystem {
         Ok(())
     }
 
-    /// A rename whose publish failed has not happened: the file has its old name again.
+    /// A rename whose publish failed has not happened: the file has its old name again. What was acknowledged before stays
+    /// failed under it (3.11).
     fn move_back(&self, draft: &Draft, source: &Entry, beside: Option<(ObjectKey, ETag)>) {
         let id = draft.state.lock().id.clone();
         let wanted = self.dir(source.parent).map(|(_, dir)| join(&dir, &source.name)).unwrap_or_default();
@@ -247,16 +248,23 @@ impl Filesystem {
             wanted: wanted.clone(),
             base: beside.clone(),
         };
+        let failed = source.kind == Kind::Draft && draft.state.lock().saved;
         let back = self
             .catalog
             .rename_draft(&id, place, Clock.now())
-            .and_then(|()| self.catalog.set_shown(source.row, Shown::Listed, Clock.now()));
+            .and_then(|()| self.catalog.set_shown(source.row, Shown::Listed, Clock.now()))
+            .and_then(|()| match source.kind {
+                Kind::Draft if !failed => {
+                    self.catalog.set_draft_state(&id, DraftState::Open, None, false, Clock.now())
+                }
+                _ => Ok(()),
+            });
         match back {
             Ok(()) => {
                 let mut k = draft.state.lock();
                 k.scratch = source.kind == Kind::Scratch;
                 k.beside = beside;
-                k.set_aside = false;
+                k.set_aside = failed;
                 k.listed = true;
             }
             Err(e) => tracing::warn!("{wanted}: the old name could not be given back: {e}"),
@@ -420,7 +428,10 @@ impl Filesystem {
             }
         };
         if size > 0 {
-            self.finish(&draft, self.options.rename_wait).await?;
+            if let Err(e) = self.finish(&draft, self.options.rename_wait).await {
+                self.drop_refused_link(&draft)?;
+                return Err(e);
+            }
         } else if draft.state.lock().beside.is_some() {
             let looked = self.getattr(entry.ino)?;
             self.forget_beside(&draft)?; // an empty draft beside an object is dropped (3.8)
@@ -437,6 +448,28 @@ impl Filesystem {
             looked.name_ttl = Duration::ZERO;
         }
         Ok(looked)
+    }
+
+    /// A link whose publish failed has not happened: the scratch file has the content, so nothing is kept of the copy,
+    /// unless another process has made it its own by writing to it.
+    fn drop_refused_link(&self, copy: &Draft) -> FsResult<()> {
+        let _names = self.namespace.lock();
+        let (id, row) = {
+            let known = copy.state.lock();
+            if known.saved || !known.writers.is_empty() {
+                return Ok(());
+            }
+            (known.id.clone(), known.row)
+        };
+        let Some(entry) = self.catalog.entry_by_row(row)? else { return Ok(()) };
+        self.unlink_local(copy)?;
+        let path = self.path_of(entry.parent, &entry.name);
+        let told = format!(
+            "draft {id} was dropped: its link was refused, and the file that was linked has the content"
+        );
+        self.catalog.event(Clock.now(), "discarded", &path, &told);
+        self.notices.entry_changed(entry.parent, &entry.name);
+        Ok(())
     }
 
     /// Puts back what held `path` if the caller took it away a moment ago, and returns it (semantics 5.2).

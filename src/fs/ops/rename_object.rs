@@ -119,7 +119,9 @@ impl Filesystem {
         name: String,
         mut facts: crate::catalog::ObjectFacts,
     ) -> FsResult<()> {
-        self.guard.forget(from);
+        let to = self.dir(to_dir.ino).map(|(_, dir)| ObjectKey::new(join(&dir, &name)))?;
+        let (to, was) = (to.map_err(|_| FsError::NameTooLong)?, source.etag.clone().ok_or(FsError::Stale)?);
+        self.guard.follow(from, &was, &to, &facts.etag);
         facts.detail.title = self.catalog.object_detail(source.row)?.and_then(|d| d.title);
         let now = Clock.now();
         let _names = self.namespace.lock();
@@ -132,7 +134,7 @@ impl Filesystem {
         self.catalog.defer_delete(PendingDelete {
             row: source.row,
             key: from.clone(),
-            etag: source.etag.clone().ok_or(FsError::Stale)?,
+            etag: was,
             trash_key: None,
             copied: false,
             hidden_only: false,

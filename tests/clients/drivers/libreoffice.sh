@@ -11,9 +11,7 @@ convert() {
 }
 
 # office: one that stays, for the documents that the steps on standard input open and save
-soffice --headless --norestore --accept="pipe,name=clients-$$;urp;" >"$SCRATCH/soffice" 2>&1 &
-OFFICE=$!
-AT_END+=('kill "$OFFICE"; wait "$OFFICE"')
+background soffice soffice --headless --norestore --accept="pipe,name=clients-$$;urp;"
 office() { "$PYTHON" -s "$CLIENTS/office.py" "clients-$$"; }
 office </dev/null
 

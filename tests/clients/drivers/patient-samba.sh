@@ -4,7 +4,6 @@
 . "$CLIENTS/smb.sh"
 client "Samba, patient" "smbd --version" "publish_after = 2s: what a user makes and rewrites in that time is one version"
 
-put() { smb "put $SOURCE report.pdf"; }
 both "smbclient put" put
 
 waits() {
@@ -31,14 +30,6 @@ rewritten_existing() {
 }
 one "smbclient put three times onto an object is one version" rewritten_existing existing
 
-several() {
-    mkdir files
-    cp "$NEW" files/a.pdf
-    cp "$OLD" files/b.pdf
-    seed b.pdf "$NEW"
-    (cd files && smb "prompt; mput *.pdf")
-    expect "a.pdf=$NEW" "b.pdf=$NEW" "b_*.pdf=$OLD"
-}
 one "smbclient mput" several existing
 
 folder() {
@@ -70,9 +61,5 @@ delete() {
 }
 one "smbclient del of an object" delete
 
-refused_type() {
-    says "NT_STATUS_ACCESS_DENIED" smb "put $SOURCE report.exe"
-    expect
-}
 one "smbclient put of a forbidden type" refused_type refused
 finish

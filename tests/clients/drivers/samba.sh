@@ -4,23 +4,10 @@
 . "$CLIENTS/smb.sh"
 client "Samba" "smbd --version" "smbd on the mount, smbclient"
 
-put() { smb "put $SOURCE report.pdf"; }
 both "smbclient put" put
 
-refused_type() {
-    says "NT_STATUS_ACCESS_DENIED" smb "put $SOURCE report.exe"
-    expect
-}
 one "smbclient put of a forbidden type" refused_type refused
 
-several() {
-    mkdir files
-    cp "$NEW" files/a.pdf
-    cp "$OLD" files/b.pdf
-    seed b.pdf "$NEW"
-    (cd files && smb "prompt; mput *.pdf")
-    expect "a.pdf=$NEW" "b.pdf=$NEW" "b_*.pdf=$OLD"
-}
 one "smbclient mput" several existing
 
 get() {

@@ -6,9 +6,7 @@ needs thunar
 . "$CLIENTS/desktop.sh"
 client "Thunar" "thunar --version" "keyboard and mouse: paste, drag, Replace, Skip, Rename, Delete"
 
-thunar --daemon >"$SCRATCH/thunar" 2>&1 &
-THUNAR=$!
-AT_END+=('kill "$THUNAR"')
+background thunar thunar --daemon
 # who calls it before it has its name on the bus becomes the one that stays
 named() { gdbus call --session -d org.freedesktop.DBus -o / -m org.freedesktop.DBus.GetNameOwner org.xfce.FileManager; }
 wait_for "Thunar is there" named >/dev/null 2>&1

@@ -1,0 +1,94 @@
+//! Handles that a run never gave out: the file system without a kernel, which would not ask for them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop with what it saw")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use cairnfs::cache::Cache;
+use cairnfs::catalog::Catalog;
+use cairnfs::drafts::create::{SameBytes, WeakStore};
+use cairnfs::drafts::guard::Guard;
+use cairnfs::drafts::staging::Staging;
+use cairnfs::fs::{Caller, Filesystem, Options, Ownership, Parts};
+use cairnfs::layout::{Layout, LayoutOptions, builtin_domains};
+use cairnfs::read::{ObjectReader, ReadOptions};
+use cairnfs::store::{Capabilities, DirStore, MetadataPlace, ObjectStore};
+use cairnfs::types::{Ino, NoNotices};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn filesystem(home: &Path) -> Arc<Filesystem> {
+    let root = home.join("store");
+    std::fs::create_dir(&root).unwrap();
+    let store: Arc<dyn ObjectStore> =
+        Arc::new(DirStore::new(&root, ".cairnfs/", MetadataPlace::default()).unwrap());
+    let catalog = Arc::new(Catalog::open(&home.join("catalog.sqlite"), &store.url()).unwrap());
+    let cache = Arc::new(Cache::in_memory(1 << 20));
+    let parts = Parts {
+        capabilities: Capabilities {
+            atomic_create: true,
+            conditional_delete: true,
+            atomic_copy: true,
+            service_prefix: true,
+        },
+        layout: Arc::new(Layout::new(builtin_domains(), LayoutOptions::default()).unwrap()),
+        staging: Arc::new(Staging::open(&home.join("staging"), 0, None).unwrap()),
+        guard: Arc::new(Guard::open(&home.join("guard"), Arc::clone(&catalog), MINUTE).unwrap()),
+        reader: ObjectReader::new(Arc::clone(&store), Arc::clone(&cache), ReadOptions::default()),
+        notices: Arc::new(NoNotices),
+        store,
+        catalog,
+        cache,
+    };
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let options = Options {
+        ownership: Ownership { uid, gid, file_mode: 0o644, dir_mode: 0o755 },
+        close_wait: MINUTE,
+        rename_wait: MINUTE,
+        list_ttl: MINUTE,
+        miss_ttl: MINUTE,
+        deadline: MINUTE,
+        publish_after: Duration::ZERO,
+        queue_unreachable: true,
+        weak_store: WeakStore::Check,
+        same_bytes: SameBytes::Skip,
+        empty_after: MINUTE,
+        delete_after: MINUTE,
+        scratch_ttl: MINUTE,
+        trash_keep: None,
+        read_only: false,
+    };
+    Filesystem::new(parts, options, MINUTE).unwrap()
+}
+
+/// A handle that this run does not know is opened by its inode, counts from then on, and no longer than until its release.
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_handle_is_reopened_once_and_counts_until_its_release() {
+    let home = tempfile::tempdir().unwrap();
+    let fs = filesystem(home.path());
+    let tid = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let caller = Caller { tid, uid, gid };
+    let documents = fs.lookup(caller, Ino::ROOT, b"documents").await.unwrap().attr.ino;
+    let (looked, opened) =
+        fs.create(caller, documents, b"a.pdf", libc::O_CREAT | libc::O_WRONLY).await.unwrap();
+    let (ino, unknown) = (looked.attr.ino, 4711);
+    fs.write_now(opened.fh, 0, b"one ").unwrap().unwrap();
+    let count = fs.status().unwrap().handles;
+    assert_eq!(fs.read(ino, unknown, 0, 10).await.unwrap(), b"one "[..]);
+    fs.write(ino, unknown, 4, Bytes::from_static(b"two")).await.unwrap();
+    fs.fsync(ino, unknown).await.unwrap();
+    assert_eq!(fs.status().unwrap().handles, count + 1, "one handle, whatever is asked of it");
+    let object = home.path().join("store/documents/a.pdf");
+    fs.release(opened.fh).await;
+    assert!(!object.exists(), "published while somebody has it open for writing");
+    fs.release(unknown).await;
+    let until = Instant::now() + MINUTE / 2;
+    while std::fs::read(&object).ok().as_deref() != Some(b"one two") {
+        assert!(Instant::now() < until, "it is never published: somebody counts as a writer for ever");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(fs.status().unwrap().handles, count - 1);
+}
