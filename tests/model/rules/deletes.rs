@@ -63,12 +63,22 @@ impl State {
                 }
             }
         }
-        for id in worlds[0].waiting(|_, due| due <= now) {
-            for world in worlds.clone().into_iter().flat_map(|w| w.publish_waiting(id, now)) {
-                if !worlds.contains(&world) {
-                    worlds.push(world);
+        Self::with_published(worlds, now, now)
+    }
+
+    /// Adds the worlds in which some of what waits until `due` has been published, in whatever order: two mounts know nothing
+    /// of each other.
+    pub(super) fn with_published(mut worlds: Vec<Self>, due: Duration, now: Duration) -> Vec<Self> {
+        let mut at = 0;
+        while let Some(world) = worlds.get(at).cloned() {
+            for id in world.waiting(|_, time| time <= due) {
+                for next in world.clone().publish_waiting(id, now) {
+                    if !worlds.contains(&next) {
+                        worlds.push(next);
+                    }
                 }
             }
+            at += 1;
         }
         worlds
     }

@@ -122,12 +122,9 @@ impl State {
             Op::Pass => {
                 s.carry_out(|_| true);
                 s.settling = true;
-                let waiting = s.waiting(|_, _| true);
-                let mut worlds = vec![s];
-                for id in waiting {
-                    worlds = worlds.into_iter().flat_map(|w| w.publish_waiting(id, now)).collect();
-                }
-                worlds.into_iter().map(|w| (Done, w)).collect()
+                let worlds = Self::with_published(vec![s], Duration::MAX, now);
+                let done = worlds.into_iter().filter(|w| w.waiting(|_, _| true).is_empty());
+                done.map(|w| (Done, w)).collect()
             }
         }
     }
