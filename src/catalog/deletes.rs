@@ -1,9 +1,11 @@
 //! Deletes that were asked for but not yet carried out (semantics 5.2, 5.3).
 
-use rusqlite::{OptionalExtension, Row, params};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Catalog, CatalogResult, Durability, Shown, entries};
-use crate::types::{ETag, ObjectKey, ProcessId, Timestamp};
+use crate::types::{ETag, Ino, ObjectKey, ProcessId, Timestamp};
 
 /// One delete that the store has not been asked for.
 #[derive(Debug, Clone)]
@@ -28,6 +30,13 @@ pub struct PendingDelete {
     pub due_at: Timestamp,
 }
 
+/// Deletes that this run has carried out: what was seen of the store before says nothing any more. In memory, since no
+/// answer that is on its way outlives the run.
+const CARRIED_OUT: &str = "CREATE TEMP TABLE carried_out (parent INTEGER, name TEXT, etag TEXT, at INTEGER, PRIMARY KEY (parent, name, etag));";
+
+/// Longer than any answer of a store is on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(3600);
+
 const COLUMNS: &str =
     "row, key, etag, trash_key, copied, maker_tgid, maker_start, asked_at, due_at, hidden_only";
 
@@ -44,6 +53,28 @@ fn from_row(r: &Row<'_>) -> rusqlite::Result<PendingDelete> {
         due_at: Timestamp(r.get(8)?),
         hidden_only: r.get(9)?,
     })
+}
+
+/// Lets `conn`, the one that writes, remember what was carried out.
+pub(super) fn remember(conn: &Connection) -> CatalogResult<()> {
+    Ok(conn.execute_batch(CARRIED_OUT)?)
+}
+
+/// Returns whether what was seen at `at` of an object is hidden by a delete of that version: one that is pending, or one
+/// that was carried out since.
+pub(super) fn hides(
+    c: &Connection,
+    parent: Ino,
+    name: &str,
+    etag: &ETag,
+    at: Timestamp,
+) -> CatalogResult<bool> {
+    Ok(c.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM deletes d JOIN entries e ON e.row = d.row
+                        WHERE e.parent = ?1 AND e.name = ?2 AND d.etag = ?3)
+             OR EXISTS (SELECT 1 FROM carried_out WHERE parent = ?1 AND name = ?2 AND etag = ?3 AND at >= ?4)",
+    )?
+    .query_row(params![parent.0.cast_signed(), name, etag.as_str(), at.0], |r| r.get(0))?)
 }
 
 impl Catalog {
@@ -119,6 +150,15 @@ impl Catalog {
     /// [`super::CatalogError::NameTaken`] where another entry holds the name by now.
     pub fn end_delete(&self, row: i64, name_back: bool, at: Timestamp) -> CatalogResult<()> {
         self.write(Durability::Process, move |c| {
+            if !name_back {
+                let forgotten = at.0.saturating_sub(i64::try_from(ON_ITS_WAY.as_nanos()).unwrap_or(i64::MAX));
+                c.prepare_cached("DELETE FROM carried_out WHERE at < ?1")?.execute([forgotten])?;
+                c.prepare_cached(
+                    "INSERT OR REPLACE INTO carried_out SELECT e.parent, e.name, d.etag, ?2
+                     FROM deletes d JOIN entries e ON e.row = d.row WHERE d.row = ?1",
+                )?
+                .execute(params![row, at.0])?;
+            }
             c.prepare_cached("DELETE FROM deletes WHERE row = ?1")?.execute([row])?;
             if name_back {
                 entries::set_shown(c, row, Shown::Listed, at)
@@ -127,5 +167,47 @@ impl Catalog {
                 Ok(())
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{ObjectDetail, ObjectFacts};
+
+    fn seen(catalog: &Catalog, at: i64) -> bool {
+        let facts = ObjectFacts {
+            name: "a".to_owned(),
+            size: 1,
+            etag: ETag::new("e"),
+            mtime: Timestamp(1),
+            detail: ObjectDetail::default(),
+        };
+        catalog.merge_object(Ino::ROOT, "a", Some(facts), Timestamp(at)).unwrap();
+        catalog.child(Ino::ROOT, "a").unwrap().is_some_and(|e| e.shown == Shown::Listed)
+    }
+
+    #[test]
+    fn object_that_was_seen_before_its_delete_was_carried_out_is_not_shown_again() {
+        let home = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&home.path().join("catalog.sqlite"), "s3://b").unwrap();
+        assert!(seen(&catalog, 10));
+        let entry = catalog.child(Ino::ROOT, "a").unwrap().unwrap();
+        let delete = PendingDelete {
+            row: entry.row,
+            key: ObjectKey::new("a").unwrap(),
+            etag: ETag::new("e"),
+            trash_key: None,
+            copied: false,
+            hidden_only: false,
+            maker: ProcessId { tgid: 1, start: 1 },
+            asked_at: Timestamp(20),
+            due_at: Timestamp(20),
+        };
+        catalog.defer_delete(delete).unwrap();
+        assert!(!seen(&catalog, 30), "it is pending");
+        catalog.end_delete(entry.row, false, Timestamp(40)).unwrap();
+        assert!(!seen(&catalog, 30), "seen before, told after");
+        assert!(seen(&catalog, 50), "somebody has put it there again");
     }
 }

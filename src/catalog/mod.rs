@@ -70,6 +70,7 @@ impl Catalog {
             reader.set_prepared_statement_cache_capacity(64);
             readers.push(Mutex::new(reader));
         }
+        deletes::remember(&conn)?;
         let listings = Listings::watch(&conn)?;
         Ok(Self { writer: Writer::start(conn, listings.clone())?, readers, listings })
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::entries::{self, COLUMNS, by_name, by_row, from_row, insert, sql, sql_size};
-use super::{Catalog, CatalogResult, Durability, Entry, Kind, NewEntry, Shown};
+use super::{Catalog, CatalogResult, Durability, Entry, Kind, NewEntry, Shown, deletes};
 use crate::types::{DraftId, ETag, Ino, ObjectKey, Sha256Hex, Timestamp};
 
 /// What a store told about one version of an object, and what the layout says of its path.
@@ -288,7 +288,7 @@ fn merge_known(
             retire(c, &e, at, merged)?;
             add_object(c, parent, facts, at).map(|_| ())
         }
-        None if delete_pending(c, parent, facts)? => Ok(()),
+        None if deletes::hides(c, parent, &facts.name, &facts.etag, at)? => Ok(()),
         None => {
             add_object(c, parent, facts, at)?;
             merged.changed.push(facts.name.clone());
@@ -314,14 +314,6 @@ fn learn(c: &Connection, row: i64, d: &ObjectDetail) -> CatalogResult<()> {
         d.draft_id.as_ref().map(DraftId::as_str)
     ])?;
     Ok(())
-}
-
-fn delete_pending(c: &Connection, parent: Ino, facts: &ObjectFacts) -> CatalogResult<bool> {
-    Ok(c.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM deletes d JOIN entries e ON e.row = d.row
-         WHERE e.parent = ?1 AND e.name = ?2 AND d.etag = ?3)",
-    )?
-    .query_row(params![sql(parent), facts.name, facts.etag.as_str()], |r| r.get(0))?)
 }
 
 fn add_dir(c: &Connection, parent: Ino, name: &str, path: &str, at: Timestamp) -> CatalogResult<Entry> {
