@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::buf::Limit;
+use bytes::{BufMut, Bytes};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -203,11 +204,10 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Appends as much of `piece` as fits and returns how much that was.
-    pub fn push(&mut self, piece: &[u8]) -> usize {
-        let fits = piece.len().min(self.capacity - self.data.len());
-        self.data.extend_from_slice(piece.get(..fits).unwrap_or_default());
-        fits
+    /// Returns the room that is left, to be filled from its beginning.
+    pub fn room(&mut self) -> Limit<&mut Vec<u8>> {
+        let left = self.capacity - self.data.len();
+        (&mut self.data).limit(left)
     }
 
     /// Returns the bytes so far.
@@ -271,7 +271,7 @@ mod tests {
 
     fn extent(memory: &Memory, offset: u64, len: u64) -> Extent {
         let mut buffer = memory.try_reserve(len).unwrap().buffer(len);
-        assert_eq!(buffer.push(&vec![1; to_usize(len)]), to_usize(len));
+        buffer.room().put_slice(&vec![1; to_usize(len)]);
         Extent { offset, bytes: buffer.freeze() }
     }
 
@@ -314,7 +314,7 @@ mod tests {
         let before = tokio::time::Instant::now();
         let mut room = memory.reserve(BLOCK).await;
         assert!(before.elapsed() >= PATIENCE);
-        assert_eq!(room.buffer(BLOCK).push(&[1, 2, 3]), 3);
+        room.buffer(BLOCK).room().put_slice(&[1, 2, 3]);
     }
 
     #[tokio::test]

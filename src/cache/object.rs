@@ -158,6 +158,11 @@ impl CachedObject {
         }
     }
 
+    /// Returns how far what is on disk reaches without a gap from the beginning of `range` on, `None` where that is nowhere.
+    pub fn on_disk_until(&self, range: ByteRange) -> Option<u64> {
+        self.host()?.present_until(range.start, range.end)
+    }
+
     /// Tells that nobody is expected to come for `range` any more.
     pub fn expect_no_reader(&self, range: ByteRange) {
         self.shared.memory.front().set_read(self.id, range);

@@ -2,8 +2,6 @@
 
 use std::io::Write as _;
 
-use futures_util::StreamExt as _;
-
 use crate::layout::{DirKind, DirPlacement};
 use crate::store::{ObjectInfo, StoreError, StoreResult};
 use crate::types::{ByteRange, ObjectKey};
@@ -51,7 +49,7 @@ async fn copy(bucket: &Bucket, key: &ObjectKey) -> anyhow::Result<()> {
         let mut body = bucket.ask(|| bucket.store.get(key, range, etag)).await?;
         let before = written;
         let broken = loop {
-            match body.stream.next().await {
+            match body.bytes.next().await {
                 Some(Ok(bytes)) => {
                     out.write_all(&bytes)?;
                     written += bytes.len() as u64;

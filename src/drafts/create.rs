@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 
 use crate::store::{ObjectInfo, ObjectMeta, ObjectStore, StoreError, StoreResult, UploadBody, retry};
@@ -127,12 +126,12 @@ pub async fn has_same_bytes(
         return Ok(known == sha256);
     }
     let found = retry::retry(patience, || async {
-        let body = store.get(key, None, Some(&info.etag)).await?;
-        let hash = body.stream.try_fold(Sha256::new(), |mut hash, piece| async move {
-            hash.update(&piece);
-            Ok(hash)
-        });
-        Ok(Sha256Hex::from_bytes(hash.await?.finalize().into()))
+        let mut bytes = store.get(key, None, Some(&info.etag)).await?.bytes;
+        let mut hash = Sha256::new();
+        while let Some(piece) = bytes.next().await {
+            hash.update(&piece?);
+        }
+        Ok(Sha256Hex::from_bytes(hash.finalize().into()))
     });
     match found.await {
         Ok(found) => Ok(found == sha256),

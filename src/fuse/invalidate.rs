@@ -5,6 +5,7 @@
 //! and nothing ever waits for it.
 
 use std::ffi::OsStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -14,20 +15,23 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::announce::Announcer;
-use crate::types::{Ino, Notices, Told};
+use crate::types::{ByteRange, Ino, Notices, Told};
 
 /// The longest that anybody waits for the kernel to be told: it takes microseconds unless something holds the directory.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-struct Change {
-    parent: Ino,
-    name: String,
-    told: Option<oneshot::Sender<()>>,
+enum Change {
+    /// What a name means.
+    Entry { parent: Ino, name: String, told: Option<oneshot::Sender<()>> },
+    /// Pages that need not be kept.
+    Pages { ino: Ino, range: ByteRange },
 }
 
 /// Queues changes and sends them from a thread of its own.
 pub struct Invalidator {
     queue: Mutex<Option<mpsc::Sender<Change>>>,
+    /// Whether the kernel reads the cache's files itself, so that it needs no pages of its own.
+    pages: AtomicBool,
     waiting: Mutex<Option<mpsc::Receiver<Change>>>,
     /// For those who watch directories.
     pub(super) announcer: Announcer,
@@ -38,6 +42,7 @@ impl Default for Invalidator {
         let (queue, waiting) = mpsc::channel();
         Self {
             queue: Mutex::new(Some(queue)),
+            pages: AtomicBool::new(false),
             waiting: Mutex::new(Some(waiting)),
             announcer: Announcer::default(),
         }
@@ -53,21 +58,15 @@ impl Invalidator {
         let Some(changes) = self.waiting.lock().take() else { return Ok(()) };
         thread::Builder::new().name("invalidator".into()).spawn(move || {
             for change in changes {
-                let parent = INodeNo(change.parent.0);
-                // The second one for handles that were open before and are rewound: they are not asked about again
-                // (fuse/cached_dirs.rs). Of a name that the kernel has never met, the first one tells it nothing.
-                let told = notifier
-                    .inval_entry(parent, OsStr::new(&change.name))
-                    .and_then(|()| notifier.inval_inode(parent, 0, 0));
-                if let Err(e) = told {
-                    tracing::debug!("the kernel was not told of {}: {e}", change.name);
-                }
-                if let Some(told) = change.told {
-                    let _ = told.send(()); // who asked may have given up waiting
-                }
+                tell(&notifier, change);
             }
         })?;
         Ok(())
+    }
+
+    /// Begins to tell of pages, too.
+    pub(super) fn drop_pages(&self) {
+        self.pages.store(true, Ordering::Relaxed);
     }
 
     /// Ends the sending: during an unmount a notification can block for ever.
@@ -85,18 +84,50 @@ impl Invalidator {
     }
 }
 
+fn tell(notifier: &Notifier, change: Change) {
+    match change {
+        Change::Entry { parent, name, told } => {
+            let node = INodeNo(parent.0);
+            // The second one for handles that were open before and are rewound: they are not asked about again
+            // (fuse/cached_dirs.rs). Of a name that the kernel has never met, the first one tells it nothing.
+            let done =
+                notifier.inval_entry(node, OsStr::new(&name)).and_then(|()| notifier.inval_inode(node, 0, 0));
+            if let Err(e) = done {
+                tracing::debug!("the kernel was not told of {name}: {e}");
+            }
+            if let Some(told) = told {
+                let _ = told.send(()); // who asked may have given up waiting
+            }
+        }
+        Change::Pages { ino, range } => {
+            let (Ok(start), Ok(len)) = (i64::try_from(range.start), i64::try_from(range.len())) else {
+                return;
+            };
+            if let Err(e) = notifier.inval_inode(INodeNo(ino.0), start, len) {
+                tracing::debug!("the kernel keeps pages of inode {ino}: {e}");
+            }
+        }
+    }
+}
+
 impl Notices for Invalidator {
     fn entry_changed(&self, parent: Ino, name: &str) {
-        self.send(Change { parent, name: name.to_owned(), told: None });
+        self.send(Change::Entry { parent, name: name.to_owned(), told: None });
     }
 
     fn entry_changed_told(&self, parent: Ino, name: &str) -> Told {
         let (told, wait) = oneshot::channel();
-        self.send(Change { parent, name: name.to_owned(), told: Some(told) });
+        self.send(Change::Entry { parent, name: name.to_owned(), told: Some(told) });
         Box::pin(async move {
             // A sender that is gone is a mount that is gone; one that is stuck must not hold the caller.
             let _ = tokio::time::timeout(LONGEST_WAIT, wait).await;
         })
+    }
+
+    fn left_behind(&self, ino: Ino, range: ByteRange) {
+        if self.pages.load(Ordering::Relaxed) {
+            self.send(Change::Pages { ino, range });
+        }
     }
 
     fn appeared(&self, path: &str) {

@@ -121,6 +121,9 @@ pub fn mount(
         _ => refused(source),
     })?;
     kernel.passthrough.probe(&session, &options.cache_dir);
+    if kernel.passthrough.off().is_none() {
+        invalidator.drop_pages();
+    }
     let background = session.spawn().map_err(refused)?;
     invalidator.start(background.notifier()).map_err(refused)?;
     let device = device_of(&mountpoint).unwrap_or_default();

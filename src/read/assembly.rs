@@ -1,9 +1,10 @@
 //! Bytes on their way in: pieces as the network cuts them become extents as the cache keeps them.
 //!
-//! This is the one copy that bytes make between the connection and the reader, and their checksums are computed in the
-//! same pass, while they are in the processor's cache.
+//! Bytes go from the connection to where they stay, and their checksums are computed while they are still in the
+//! processor's cache.
 
-use crate::cache::{BLOCK, Buffer, CHUNK, ChunkHasher, Extent, Reservation};
+use crate::cache::{BLOCK, Buffer, CHUNK, ChunkHasher, Extent, Reservation, to_usize};
+use crate::store::{Body, StoreResult};
 use crate::types::ByteRange;
 
 /// An extent with the checksums of its chunks.
@@ -13,9 +14,16 @@ pub(super) struct Filled {
     pub checksums: Vec<u32>,
 }
 
-/// More bytes came than the range has.
+/// What came.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooMany;
+pub(super) enum Took {
+    /// Bytes.
+    Some,
+    /// There are no more.
+    End,
+    /// More bytes than the range has.
+    TooMany,
+}
 
 /// Collects the bytes of one range of whole chunks.
 #[derive(Debug)]
@@ -38,6 +46,23 @@ struct Filling {
     checksums: Vec<u32>,
 }
 
+impl Filling {
+    /// Takes the bytes from `at` of the object on into the checksums. `end` is where the last chunk ends.
+    fn hash_from(&mut self, mut at: u64, end: u64) {
+        let mut new = self.buffer.filled().get(to_usize(at - self.offset)..).unwrap_or_default();
+        while !new.is_empty() {
+            let chunk_end = (at - at % CHUNK + CHUNK).min(end);
+            let (now, later) = new.split_at_checked(to_usize(chunk_end - at)).unwrap_or((new, &[]));
+            self.hasher.update(now);
+            at += now.len() as u64;
+            new = later;
+            if at == chunk_end {
+                self.checksums.push(self.hasher.finish());
+            }
+        }
+    }
+}
+
 impl Assembly {
     /// Begins with nothing of `range`. `room` is for all of it.
     pub(super) fn new(range: ByteRange, room: Reservation) -> Self {
@@ -54,38 +79,34 @@ impl Assembly {
         self.range
     }
 
-    /// Takes in the next bytes.
-    pub(super) fn push(&mut self, mut piece: &[u8]) -> Result<(), TooMany> {
-        while !piece.is_empty() {
-            if self.at >= self.range.end {
-                return Err(TooMany);
-            }
-            let chunk_end = (self.at - self.at % CHUNK + CHUNK).min(self.range.end);
-            let filling = self.filling.get_or_insert_with(|| {
-                let end = (self.at - self.at % BLOCK + BLOCK).min(self.range.end);
-                Filling {
-                    offset: self.at,
-                    buffer: self.room.buffer(end - self.at),
-                    hasher: ChunkHasher::default(),
-                    checksums: Vec::new(),
-                }
-            });
-            let wanted = crate::cache::to_usize(chunk_end - self.at).min(piece.len());
-            let (now, later) = piece.split_at_checked(wanted).unwrap_or((piece, &[]));
-            filling.hasher.update(now);
-            filling.buffer.push(now);
-            self.at += now.len() as u64;
-            piece = later;
-            if self.at == chunk_end {
-                filling.checksums.push(filling.hasher.finish());
-            }
-            if filling.buffer.is_full()
-                && let Some(Filling { offset, buffer, checksums, .. }) = self.filling.take()
-            {
-                self.done.push(Filled { extent: Extent { offset, bytes: buffer.freeze() }, checksums });
-            }
+    /// Takes in what comes next from `bytes`, straight to where it stays. Dropped before it is done, it has taken nothing.
+    ///
+    /// # Errors
+    /// Those of `bytes`.
+    pub(super) async fn take_from(&mut self, bytes: &mut Body) -> StoreResult<Took> {
+        if self.at >= self.range.end {
+            let more = bytes.read(&mut [0].as_mut_slice()).await?;
+            return Ok(if more == 0 { Took::End } else { Took::TooMany });
         }
-        Ok(())
+        let (at, end) = (self.at, (self.at - self.at % BLOCK + BLOCK).min(self.range.end));
+        let filling = self.filling.get_or_insert_with(|| Filling {
+            offset: at,
+            buffer: self.room.buffer(end - at),
+            hasher: ChunkHasher::default(),
+            checksums: Vec::new(),
+        });
+        let took = bytes.read(&mut filling.buffer.room()).await?;
+        if took == 0 {
+            return Ok(Took::End);
+        }
+        self.at += took as u64;
+        filling.hash_from(at, self.range.end);
+        if filling.buffer.is_full()
+            && let Some(Filling { offset, buffer, checksums, .. }) = self.filling.take()
+        {
+            self.done.push(Filled { extent: Extent { offset, bytes: buffer.freeze() }, checksums });
+        }
+        Ok(Took::Some)
     }
 
     /// Throws away what was not taken, to be collected again.
@@ -112,7 +133,9 @@ impl Assembly {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{Cache, Version, checksum, to_usize};
+    use bytes::Bytes;
+
+    use crate::cache::{Cache, Version, checksum};
     use crate::types::{ETag, ObjectKey};
 
     fn room(bytes: u64) -> Reservation {
@@ -120,15 +143,25 @@ mod tests {
         Cache::in_memory(64 * BLOCK).open_version(&version).memory().try_reserve(bytes).unwrap()
     }
 
-    #[test]
-    fn pieces_of_any_size_become_extents_that_end_at_blocks_with_checksums() {
+    /// Puts `content` in, which comes in pieces of `piece` bytes, and returns what was last said.
+    async fn put(assembly: &mut Assembly, content: &[u8], piece: usize) -> Took {
+        let pieces: Vec<_> = content.chunks(piece).map(|p| Ok(Bytes::copy_from_slice(p))).collect();
+        let mut body = Body::of_stream(futures_util::stream::iter(pieces));
+        loop {
+            let took = assembly.take_from(&mut body).await.unwrap();
+            if took != Took::Some {
+                return took;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn pieces_of_any_size_become_extents_that_end_at_blocks_with_checksums() {
         let range = ByteRange { start: BLOCK - CHUNK, end: 2 * BLOCK + 100 };
         let content: Vec<u8> = (0..range.len()).map(|i| (i % 251) as u8).collect();
         for piece in [1000, 65_536, 100_000, 5_000_000] {
             let mut assembly = Assembly::new(range, room(range.len() + 4096));
-            for piece in content.chunks(piece) {
-                assembly.push(piece).unwrap();
-            }
+            assert_eq!(put(&mut assembly, &content, piece).await, Took::End);
             assert!(assembly.rest().is_empty());
             let done: Vec<_> = assembly.take_filled().collect();
             let ranges: Vec<_> = done.iter().map(|f| f.extent.range()).collect();
@@ -143,26 +176,26 @@ mod tests {
         }
     }
 
-    #[test]
-    fn push_beyond_the_range_is_refused() {
+    #[tokio::test]
+    async fn more_than_the_range_is_refused() {
         let mut assembly = Assembly::new(ByteRange { start: 0, end: 10 }, room(10));
-        assert_eq!(assembly.push(&[0; 11]), Err(TooMany));
+        assert_eq!(put(&mut assembly, &[0; 11], 11).await, Took::TooMany);
     }
 
-    #[test]
-    fn restart_begins_anew() {
+    #[tokio::test]
+    async fn restart_begins_anew() {
         let mut assembly = Assembly::new(ByteRange { start: 0, end: 10 }, room(10));
-        assembly.push(&[1; 7]).unwrap();
+        put(&mut assembly, &[1; 7], 7).await;
         assembly.restart();
         assert_eq!(assembly.rest().start, 0);
-        assembly.push(&[2; 10]).unwrap();
+        put(&mut assembly, &[2; 10], 10).await;
         assert_eq!(assembly.take_filled().next().unwrap().extent.bytes, vec![2; 10]);
     }
 
-    #[test]
-    fn restart_keeps_what_was_taken() {
+    #[tokio::test]
+    async fn restart_keeps_what_was_taken() {
         let mut assembly = Assembly::new(ByteRange { start: 0, end: BLOCK + 10 }, room(2 * BLOCK));
-        assembly.push(&vec![1; to_usize(BLOCK) + 5]).unwrap();
+        put(&mut assembly, &vec![1; to_usize(BLOCK) + 5], 5000).await;
         assert_eq!(assembly.take_filled().count(), 1);
         assembly.restart();
         assert_eq!(assembly.rest(), ByteRange { start: BLOCK, end: BLOCK + 10 });

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -69,7 +70,13 @@ impl ObjectReader {
     ) -> Vec<Arc<Fetch>> {
         let start = |(fetch, admission): (Arc<Fetch>, Admission)| {
             let ending = Ending { target: Arc::clone(target), fetch: Arc::clone(&fetch) };
-            self.runtime.spawn(Arc::clone(self).carry_out(ending, purpose, admission));
+            let mut task = Box::pin(Arc::clone(self).carry_out(ending, purpose, admission));
+            // The request is on its way before a thread of the runtime wakes up.
+            let _runtime = self.runtime.enter();
+            let first = &mut Context::from_waker(Waker::noop());
+            if purpose != Purpose::Demand || task.as_mut().poll(first).is_pending() {
+                self.runtime.spawn(task);
+            }
             fetch
         };
         started.into_iter().map(start).collect()

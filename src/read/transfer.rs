@@ -9,11 +9,10 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout};
 
-use super::assembly::{Assembly, Filled};
+use super::assembly::{Assembly, Filled, Took};
 use super::error::ReadError;
 use crate::cache::{BLOCK, CachedObject, Version};
 use crate::store::{ObjectBody, ObjectStore, StoreError};
@@ -100,9 +99,13 @@ impl Transfer<'_> {
         let request = self.store.get(key, (!whole).then_some(rest), Some(&self.version().etag));
         let mut body = timeout(stall, request).await.map_err(stalled)??;
         self.check(&body, assembly)?;
-        while let Some(piece) = timeout(stall, body.stream.next()).await.map_err(stalled)? {
-            if assembly.push(&piece?).is_err() {
-                return Err(self.damaged(format!("more than the {} bytes asked for", rest.len())));
+        loop {
+            match timeout(stall, assembly.take_from(&mut body.bytes)).await.map_err(stalled)?? {
+                Took::Some => {}
+                Took::End => break,
+                Took::TooMany => {
+                    return Err(self.damaged(format!("more than the {} bytes asked for", rest.len())));
+                }
             }
             if !whole && !assembly.filled().is_empty() {
                 assembly.take_filled().for_each(&mut *sink);

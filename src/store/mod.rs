@@ -11,6 +11,7 @@
 //! * [`StoreError`] kinds mean the same for all stores; one conformance suite (`tests/store_conformance.rs`) holds
 //!   both to this text.
 
+mod body;
 mod check;
 mod dir;
 mod error;
@@ -27,8 +28,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
 
+pub use body::Body;
+use body::to_io;
 pub use check::{CheckFailure, CheckOutcome, check, explain};
 pub use dir::{DirStore, MetadataPlace};
 pub use error::{StoreError, StoreResult};
@@ -116,14 +118,15 @@ impl UploadBody {
 }
 
 /// The bytes of an object (or of a range of it), checked for length and, where the store gives one, by checksum:
-/// the stream ends with [`StoreError::Damaged`] rather than short or wrong.
+/// reading ends with [`StoreError::Damaged`] rather than short or wrong.
+#[derive(Debug)]
 pub struct ObjectBody {
     /// The version that the bytes belong to.
     pub info: ObjectInfo,
     /// The range that the bytes cover.
     pub range: ByteRange,
     /// The bytes in order.
-    pub stream: BoxStream<'static, StoreResult<Bytes>>,
+    pub bytes: Body,
 }
 
 /// What a store can do. Measured by [`probe`](crate::store), or known of the kind of store.

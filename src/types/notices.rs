@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use super::Ino;
+use super::{ByteRange, Ino};
 
 /// Receives word of names that changed without the kernel having asked for it.
 ///
@@ -16,6 +16,10 @@ pub trait Notices: Send + Sync + 'static {
     /// As [`Notices::entry_changed`]; the future ends when the kernel has been told. Must not be awaited by a request that
     /// holds the directory's lock in the kernel (create, rename, unlink, …).
     fn entry_changed_told(&self, parent: Ino, name: &str) -> Told;
+
+    /// A reader of the file `ino` has left these bytes of an object behind, and they are complete on disk here: the kernel
+    /// need not keep them, too, where it reads the cache's files itself.
+    fn left_behind(&self, ino: Ino, range: ByteRange);
 
     /// A file shows up at `path`, from the root of the mount, which nobody has called by that name: who watches its
     /// directory should hear of it.
@@ -39,6 +43,8 @@ impl Notices for NoNotices {
     fn entry_changed_told(&self, _: Ino, _: &str) -> Told {
         Box::pin(std::future::ready(()))
     }
+
+    fn left_behind(&self, _: Ino, _: ByteRange) {}
 
     fn appeared(&self, _: &str) {}
 

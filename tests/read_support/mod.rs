@@ -11,11 +11,10 @@ use bytes::Bytes;
 use cairnfs::cache::{Cache, CacheOptions, Version};
 use cairnfs::read::{ObjectReader, ReadOptions};
 use cairnfs::store::{
-    Capabilities, ListPage, ObjectBody, ObjectInfo, ObjectMeta, ObjectStore, StoreError, StoreResult,
+    Body, Capabilities, ListPage, ObjectBody, ObjectInfo, ObjectMeta, ObjectStore, StoreError, StoreResult,
     UploadBody, Watched,
 };
 use cairnfs::types::{ByteRange, ETag, ObjectKey, Sha256Hex, Timestamp};
-use futures_util::StreamExt;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -222,8 +221,8 @@ impl ObjectStore for MemStore {
             Some(Fault::WrongRange) => range = ByteRange { start: range.start + 1, end: range.end },
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::HangBody) => {
-                let stream = futures_util::stream::pending().boxed();
-                return Ok(ObjectBody { info, range, stream });
+                let bytes = Body::of_stream(futures_util::stream::pending());
+                return Ok(ObjectBody { info, range, bytes });
             }
         }
         self.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
@@ -233,7 +232,7 @@ impl ObjectStore for MemStore {
             pieces.push(Ok(body.split_to(body.len().min(100_003))));
         }
         pieces.extend(last.map(Err));
-        Ok(ObjectBody { info, range, stream: futures_util::stream::iter(pieces).boxed() })
+        Ok(ObjectBody { info, range, bytes: Body::of_stream(futures_util::stream::iter(pieces)) })
     }
 
     async fn create(&self, _: &ObjectKey, _: &UploadBody, _: &ObjectMeta) -> StoreResult<ObjectInfo> {

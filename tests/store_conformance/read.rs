@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use cairnfs::store::{ObjectMeta, StoreError, UploadBody};
 use cairnfs::types::{ByteRange, ETag};
-use futures_util::StreamExt;
 
 use super::Subject;
 use super::support::data::{body, collect, full_meta, noise, read};
@@ -79,10 +78,10 @@ pub async fn object_deleted_while_read_is_whole_or_an_error(s: Arc<Subject>) {
     let made =
         s.store.create(&key, &UploadBody::Bytes(data.clone().into()), &ObjectMeta::default()).await.unwrap();
     let mut got = s.store.get(&key, None, Some(&made.etag)).await.unwrap();
-    let mut seen = got.stream.next().await.unwrap().unwrap().to_vec();
+    let mut seen = got.bytes.next().await.unwrap().unwrap().to_vec();
     s.store.delete(&key, &made.etag).await.unwrap();
     s.store.create(&key, &UploadBody::Bytes(noise(6, 4 << 20).into()), &ObjectMeta::default()).await.unwrap();
-    while let Some(chunk) = got.stream.next().await {
+    while let Some(chunk) = got.bytes.next().await {
         match chunk {
             Ok(chunk) => seen.extend_from_slice(&chunk),
             Err(_) => return,
@@ -97,7 +96,7 @@ pub async fn large_object_streams_whole(s: Arc<Subject>) {
     s.store.create(&key, &UploadBody::Bytes(data.clone().into()), &ObjectMeta::default()).await.unwrap();
     let mut got = s.store.get(&key, None, None).await.unwrap();
     assert_eq!(got.range, ByteRange { start: 0, end: data.len() as u64 });
-    let first = got.stream.next().await.unwrap().unwrap();
+    let first = got.bytes.next().await.unwrap().unwrap();
     assert!(!first.is_empty() && first.len() < data.len(), "the whole object in one piece");
     assert!(read(&*s.store, &key).await.unwrap() == data);
 }

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use cairnfs::store::{ListPage, ObjectMeta, ObjectStore, StoreResult, UploadBody};
 use cairnfs::types::{DraftId, ObjectKey, Sha256Hex, Timestamp};
-use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 
 /// Returns `text` as a key.
@@ -55,13 +54,10 @@ pub async fn read(store: &dyn ObjectStore, key: &ObjectKey) -> StoreResult<Vec<u
 }
 
 /// Reads a body to its end.
-pub async fn collect(body: cairnfs::store::ObjectBody) -> StoreResult<Vec<u8>> {
-    body.stream
-        .try_fold(Vec::new(), |mut all, chunk| async move {
-            all.extend_from_slice(&chunk);
-            Ok(all)
-        })
-        .await
+pub async fn collect(mut body: cairnfs::store::ObjectBody) -> StoreResult<Vec<u8>> {
+    let mut all = Vec::new();
+    while body.bytes.read(&mut all).await? > 0 {}
+    Ok(all)
 }
 
 /// Lists everything, page by page, and returns the pages together with how many there were.

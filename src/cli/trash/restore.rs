@@ -5,7 +5,6 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
@@ -173,11 +172,12 @@ struct Content {
 
 impl Content {
     async fn fetch(bucket: &Bucket, copy: &ObjectInfo) -> anyhow::Result<Self> {
-        let mut bytes = bucket.ask(|| bucket.store.get(&copy.key, None, Some(&copy.etag))).await?.stream;
+        let mut bytes = bucket.ask(|| bucket.store.get(&copy.key, None, Some(&copy.etag))).await?.bytes;
         let mut digest = Sha256::new();
         if copy.size <= IN_MEMORY_BYTES {
             let mut all = Vec::new();
-            while let Some(piece) = bytes.try_next().await? {
+            while let Some(piece) = bytes.next().await {
+                let piece = piece?;
                 digest.update(&piece);
                 all.extend_from_slice(&piece);
             }
@@ -186,7 +186,8 @@ impl Content {
         let (file, path) = tempfile::NamedTempFile::new().context("a temporary file")?.into_parts();
         let shown = || path.display().to_string();
         let mut file = tokio::fs::File::from_std(file);
-        while let Some(piece) = bytes.try_next().await? {
+        while let Some(piece) = bytes.next().await {
+            let piece = piece?;
             digest.update(&piece);
             file.write_all(&piece).await.with_context(shown)?;
         }

@@ -23,6 +23,9 @@ impl Filesystem {
         match &*handle {
             Handle::Object { object, .. } => {
                 let read = object.read(offset, len).await.map_err(FsError::from);
+                if let Some(range) = object.left_behind() {
+                    self.notices.left_behind(ino, range);
+                }
                 read.inspect_err(|e| {
                     if matches!(e, FsError::Stale) {
                         self.look_again(ino);

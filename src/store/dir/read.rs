@@ -5,11 +5,10 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 
 use super::record::{self, Fingerprint};
 use super::{DirStore, blocking, host};
-use crate::store::{ObjectBody, ObjectInfo, StoreError, StoreResult};
+use crate::store::{Body, ObjectBody, ObjectInfo, StoreError, StoreResult};
 use crate::types::{ByteRange, ETag, ObjectKey};
 
 /// What one item of a body holds at most: large enough that handing it to a blocking thread does not count.
@@ -47,7 +46,7 @@ impl DirStore {
             let bytes = blocking("read", CHUNK_BYTES, move || reader.read(next)).await?;
             Ok(Some((bytes, (again, rest))))
         });
-        Ok(ObjectBody { info, range, stream: stream.boxed() })
+        Ok(ObjectBody { info, range, bytes: Body::of_stream(stream) })
     }
 }
 

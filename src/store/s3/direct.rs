@@ -2,10 +2,11 @@
 //! answer.
 //!
 //! The first GET goes through the SDK, and what it used is noted: the address, the connections, the credentials' source.
-//! Later ones are put together and signed here and go over the same connections, with the same credentials, whose renewal
-//! stays the SDK's. What is not a plain success is `None`: asked again through the SDK, it is explained there.
+//! Later ones are put together and signed here, with the same credentials, whose renewal stays the SDK's. To a server that
+//! is spoken to by plain HTTP they go over connections of our own (see `plain`), to others over the SDK's. What is not a
+//! success is `None`: asked again through the SDK, it is explained there.
 
-use std::str::FromStr;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,8 +17,6 @@ use aws_sigv4::http_request::{
     UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
-use aws_smithy_checksums::ChecksumAlgorithm;
-use aws_smithy_checksums::body::validate::ChecksumBody;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::auth::AuthScheme;
 use aws_smithy_runtime_api::client::http::{
@@ -28,21 +27,26 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::Headers;
-use aws_smithy_types::base64;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
-use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::io::AsyncRead;
+
+use super::plain::Plain;
 
 /// What a key looks like in a URL: everything but RFC 3986's unreserved characters and the slash is escaped (S3 API,
 /// "Signature Calculations: UriEncode").
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Headers with the checksum of a whole object begin so.
-const CHECKSUM: &str = "x-amz-checksum-";
+/// The answer to a GET that was a success.
+pub(super) struct Answer {
+    pub(super) headers: Headers,
+    pub(super) body: Pin<Box<dyn AsyncRead + Send>>,
+}
 
 /// See the module documentation. Clones share what was learned.
 #[derive(Debug, Clone)]
@@ -59,6 +63,8 @@ struct Learned {
     identity: SharedIdentityResolver,
     /// All of the URL before the key.
     base: String,
+    /// Where there are connections of our own.
+    plain: Option<Arc<Plain>>,
     region: String,
     service: String,
     user_agent: String,
@@ -80,23 +86,15 @@ impl Direct {
 
     /// Sends a GET of `key` with these headers, and returns the answer if it is a success. Of a whole object the checksum
     /// is asked for.
-    pub(super) async fn get(
-        &self,
-        key: &str,
-        range: Option<&str>,
-        if_match: Option<&str>,
-    ) -> Option<HttpResponse> {
+    pub(super) async fn get(&self, key: &str, range: Option<&str>, if_match: Option<&str>) -> Option<Answer> {
         let learned = self.learned.get()?;
         let checksum = range.is_none().then_some("ENABLED");
         let headers = [("range", range), ("if-match", if_match), ("x-amz-checksum-mode", checksum)];
         let headers: Vec<_> = headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        match learned.get(key, &headers).await {
-            Ok(response) => response.status().is_success().then_some(response),
-            Err(e) => {
-                tracing::debug!("a direct GET failed: {e}");
-                None
-            }
-        }
+        learned.get(key, &headers).await.unwrap_or_else(|e| {
+            tracing::debug!("a direct GET failed: {e}");
+            None
+        })
     }
 
     fn learn(
@@ -118,6 +116,7 @@ impl Direct {
             connector: components.http_client()?.http_connector(&settings, components),
             identity: components.auth_scheme(SCHEME_ID)?.identity_resolver(components)?,
             components: components.clone(),
+            plain: Plain::to(&base, self.connect_timeout),
             base,
             region,
             service,
@@ -164,7 +163,7 @@ impl Intercept for Direct {
 }
 
 impl Learned {
-    async fn get(&self, key: &str, headers: &[(&'static str, &str)]) -> Result<HttpResponse, BoxError> {
+    async fn get(&self, key: &str, headers: &[(&'static str, &str)]) -> Result<Option<Answer>, BoxError> {
         let url = format!("{}{}", self.base, utf8_percent_encode(key, KEY));
         let mut request = HttpRequest::new(SdkBody::empty());
         request.set_uri(url.as_str())?;
@@ -173,7 +172,13 @@ impl Learned {
         }
         self.sign(&url, headers, &mut request).await?;
         request.headers_mut().try_insert("user-agent", self.user_agent.clone())?;
-        Ok(self.connector.call(request).await?)
+        if let Some(plain) = &self.plain {
+            return Ok(plain.get(&request).await?);
+        }
+        let mut response = self.connector.call(request).await?;
+        let body = Box::pin(ByteStream::new(response.take_body()).into_async_read());
+        let headers = response.headers().clone();
+        Ok(response.status().is_success().then_some(Answer { headers, body }))
     }
 
     /// Adds the signature (AWS Signature Version 4) of `headers`.
@@ -220,23 +225,6 @@ fn scope(authorization: &str) -> Option<(String, String)> {
         return None;
     };
     Some((region.to_owned(), service.to_owned()))
-}
-
-/// Lets the body of a whole object fail at its end where it has not the checksum that its headers tell.
-pub(super) fn checked(headers: &Headers, body: SdkBody) -> SdkBody {
-    let found = headers.iter().find_map(|(name, value)| {
-        let algorithm = name.strip_prefix(CHECKSUM).filter(|n| *n != "md5")?; // which the crate takes for a CRC
-        let algorithm = ChecksumAlgorithm::from_str(algorithm).ok()?;
-        // one of an upload in parts is that of the parts' checksums ("…-3"), and says nothing of the whole
-        let checksum = base64::decode(value).ok()?;
-        Some((algorithm, checksum))
-    });
-    match found {
-        Some((algorithm, checksum)) => {
-            SdkBody::from_body_1_x(ChecksumBody::new(body, algorithm.into_impl(), Bytes::from(checksum)))
-        }
-        None => body,
-    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,15 @@
 //! * A store that has no conditional delete or copy is looked at just before; a change in between is not seen.
 //! * HEAD has no words for a bucket that is gone: every key in it is [`NotFound`](crate::store::StoreError::NotFound). Listing tells.
 
+mod checksum;
 mod connect;
 mod direct;
 mod error;
 mod list;
 mod meta;
 mod multipart;
+mod plain;
+mod promised;
 mod read;
 mod settings;
 mod tls;

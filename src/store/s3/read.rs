@@ -1,22 +1,22 @@
 //! Looking at objects and reading them.
 
 use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use tokio::io::AsyncRead;
 
-use super::error::{Condition, Reporter};
-use super::{S3Store, direct, meta, size, timestamp};
-use crate::store::{ObjectBody, ObjectInfo, StoreError, StoreResult};
+use super::error::Condition;
+use super::promised::Promised;
+use super::{S3Store, checksum, direct, meta, size, timestamp};
+use crate::store::{Body, ObjectBody, ObjectInfo, StoreError, StoreResult};
 use crate::types::{ByteRange, ETag, ObjectKey};
 
 /// What a HEAD tells.
@@ -105,15 +105,10 @@ impl S3Store {
         if if_match.is_some_and(|version| *version != info.etag) {
             return Err(StoreError::VersionChanged(key.clone()));
         }
-        let body = Transfer {
-            key: key.clone(),
-            body: got.body,
-            expected: covered.len(),
-            seen: 0,
-            stall: self.settings.timeouts.stall,
-            reporter: self.reporter.clone(),
-        };
-        Ok(ObjectBody { info, range: covered, stream: body.into_stream().boxed() })
+        let reporter = Arc::clone(&self.reporter);
+        let body =
+            Promised::new(key.clone(), covered.len(), self.settings.timeouts.stall, reporter, got.body);
+        Ok(ObjectBody { info, range: covered, bytes: Body::of_reader(body) })
     }
 
     /// Sends a GET, past the SDK where that is possible.
@@ -159,7 +154,7 @@ impl S3Store {
             // it has grown between the two requests
             return Err(StoreError::Conflict(key.clone()));
         }
-        Ok(ObjectBody { info, range, stream: stream::empty().boxed() })
+        Ok(ObjectBody { info, range, bytes: Body::empty() })
     }
 }
 
@@ -188,7 +183,7 @@ struct Answer {
     modified_at: Option<DateTime>,
     content_type: Option<String>,
     metadata: HashMap<String, String>,
-    body: ByteStream,
+    body: Pin<Box<dyn AsyncRead + Send>>,
 }
 
 impl Answer {
@@ -200,14 +195,13 @@ impl Answer {
             modified_at: got.last_modified,
             content_type: got.content_type,
             metadata: got.metadata.unwrap_or_default(),
-            body: got.body,
+            body: Box::pin(got.body.into_async_read()),
         }
     }
 
     /// `whole` says that the store's checksum, where it sends one, is that of the body.
-    fn direct(mut response: HttpResponse, whole: bool) -> Self {
-        let body = response.take_body();
-        let headers = response.headers();
+    fn direct(answer: direct::Answer, whole: bool) -> Self {
+        let direct::Answer { headers, body } = answer;
         let text = |name: &str| headers.get(name).map(str::to_owned);
         let date = |text: &str| DateTime::from_str(text, Format::HttpDate).ok();
         let meta = |(name, value): (&str, &str)| {
@@ -220,7 +214,7 @@ impl Answer {
             modified_at: headers.get("last-modified").and_then(date),
             content_type: text("content-type"),
             metadata: headers.iter().filter_map(meta).collect(),
-            body: ByteStream::new(if whole { direct::checked(headers, body) } else { body }),
+            body: if whole { checksum::checked(&headers, body) } else { body },
         }
     }
 }
@@ -232,62 +226,6 @@ fn parse_content_range(text: &str) -> Option<(ByteRange, u64)> {
     let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
     let end = last.checked_add(1)?;
     (first <= last).then_some((ByteRange { start: first, end }, total.trim().parse().ok()?))
-}
-
-/// A body on its way, held against the length that was promised.
-struct Transfer {
-    key: ObjectKey,
-    body: ByteStream,
-    expected: u64,
-    seen: u64,
-    stall: Duration,
-    reporter: std::sync::Arc<Reporter>,
-}
-
-impl Transfer {
-    /// Returns the bytes; after an error there are no more.
-    fn into_stream(self) -> impl stream::Stream<Item = StoreResult<Bytes>> + Send {
-        stream::unfold(Some(self), |transfer| async move {
-            let mut transfer = transfer?;
-            match transfer.next().await {
-                Ok(None) => None,
-                Ok(Some(bytes)) => Some((Ok(bytes), Some(transfer))),
-                Err(e) => Some((Err(e), None)),
-            }
-        })
-    }
-
-    async fn next(&mut self) -> StoreResult<Option<Bytes>> {
-        loop {
-            let next = tokio::time::timeout(self.stall, self.body.next()).await.map_err(|_| {
-                StoreError::Unavailable(format!(
-                    "the transfer of '{}' stood still for {} s after {} of {} bytes",
-                    self.key,
-                    self.stall.as_secs(),
-                    self.seen,
-                    self.expected
-                ))
-            })?;
-            match next {
-                Some(Ok(bytes)) if bytes.is_empty() => {}
-                Some(Ok(bytes)) => {
-                    self.seen = self.seen.saturating_add(bytes.len() as u64);
-                    if self.seen > self.expected {
-                        return Err(self.damaged());
-                    }
-                    return Ok(Some(bytes));
-                }
-                Some(Err(e)) => return Err(self.reporter.explain_body(&self.key, &e)),
-                None if self.seen == self.expected => return Ok(None),
-                None => return Err(self.damaged()),
-            }
-        }
-    }
-
-    fn damaged(&self) -> StoreError {
-        let detail = format!("{} bytes came instead of {}", self.seen, self.expected);
-        StoreError::Damaged { key: self.key.clone(), detail }
-    }
 }
 
 #[cfg(test)]
