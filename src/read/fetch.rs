@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -14,6 +14,10 @@ use super::inflight::{Claim, Ended, Fetch, Inflight};
 use super::transfer::Transfer;
 use crate::cache::{BLOCK, CachedObject, Reservation};
 use crate::types::ByteRange;
+
+/// How long a reader's transfer waits for the cache's disk: often it is only the processor that was not free for the
+/// writing. What fills the cache waits for as long as it takes, since each byte that did not get there is a hole.
+const DISK_PATIENCE: Duration = Duration::from_millis(20);
 
 /// A version that is being read, shared by all its handles and transfers.
 #[derive(Debug)]
@@ -116,6 +120,8 @@ impl ObjectReader {
             store: &*self.store,
             cached: &target.cached,
             patience: self.options.patience(),
+            disk_patience: if purpose == Purpose::Fill { self.options.patience() } else { DISK_PATIENCE },
+            pressure: &self.pressure,
             on_damage: self.cache.on_damage(),
         };
         self.counters.requests.fetch_add(1, Ordering::Relaxed);

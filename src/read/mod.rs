@@ -69,7 +69,7 @@ impl Default for ReadOptions {
         Self {
             deadline: Duration::from_secs(30),
             window_max: 32 << 20,
-            request_max: 8 << 20,
+            request_max: 16 << 20,
             requests_ahead: 16,
         }
     }

@@ -26,9 +26,6 @@ const LARGE_READ: u64 = 64 * 1024;
 /// How many times the bytes read in a run are fetched ahead of it.
 const GROWTH: u64 = 4;
 
-/// A window has at least this many requests in flight once it is large.
-const WINDOW_PARTS: u64 = 4;
-
 /// A scattered reader has shown that it stays once it has made a read for every so many chunks of the object...
 const STAYS_PART: u64 = 64;
 /// ...but not before this many reads.
@@ -41,6 +38,8 @@ pub struct Allowance {
     pub window: u64,
     /// The largest request, in bytes.
     pub request: u64,
+    /// How many requests a large window keeps in flight.
+    pub in_flight: u64,
     /// Whether the whole object may be fetched in the background.
     pub fill: bool,
 }
@@ -207,9 +206,9 @@ fn first_demand(read: ByteRange, own: ByteRange, size: u64) -> ByteRange {
     ByteRange { start: own.start, end: end.min(block_end).max(own.end) }
 }
 
-/// Returns the size of requests for a window: some of them at a time, large ones for large windows.
+/// Returns the size of requests for a window: some of them at a time, and half of one for what is being read of the last.
 fn request_size(window: u64, allow: Allowance) -> u64 {
-    let size = (window / WINDOW_PARTS).max(BLOCK).min(allow.request.max(CHUNK));
+    let size = (window * 2 / (2 * allow.in_flight + 1)).max(BLOCK).min(allow.request.max(CHUNK));
     let unit = if size >= BLOCK { BLOCK } else { CHUNK };
     size - size % unit
 }
@@ -221,7 +220,7 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1024 * 1024;
-    const ALLOW: Allowance = Allowance { window: 32 * MIB, request: 8 * MIB, fill: true };
+    const ALLOW: Allowance = Allowance { window: 32 * MIB, request: 8 * MIB, in_flight: 4, fill: true };
     const SIZE: u64 = 1024 * MIB;
 
     fn read_at(history: &mut History, offset: u64, len: u64) -> FetchPlan {
@@ -336,8 +335,9 @@ mod tests {
             reads in proptest::collection::vec((any::<u64>(), 1..(MIB), any::<bool>()), 1..120),
             window in 0..(40 * MIB),
             request in 1..(10 * MIB),
+            in_flight in 1..5_u64,
         ) {
-            let allow = Allowance { window, request, fill: true };
+            let allow = Allowance { window, request, in_flight, fill: true };
             let mut history = History::default();
             let mut next = 0;
             let mut asked = 0;

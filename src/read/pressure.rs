@@ -16,6 +16,17 @@ const SAMPLE_BYTES: u64 = 256 * 1024;
 /// A window holds at most so many requests.
 const WINDOW_REQUESTS: u64 = 8;
 
+/// All windows together keep at least so many requests in flight.
+const IN_FLIGHT: u64 = 3;
+
+/// A store whose answers begin within this is near: a request costs more there than it waits, so that few large ones are
+/// best where many read. The answers of S3 itself take 20 to 100 ms to begin, and none comes faster than about 90 MB/s.
+const NEAR: Duration = Duration::from_millis(10);
+
+/// Each window keeps so many requests in flight where the store is near, or not.
+const LEAST_NEAR: u64 = 1;
+const LEAST_FAR: u64 = 2;
+
 /// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Pressure {
@@ -26,6 +37,8 @@ pub(super) struct Pressure {
     streams: AtomicUsize,
     /// Bytes a second that one request gets, smoothed; 0 while unknown.
     rate: AtomicU64,
+    /// Microseconds until an answer begins, smoothed; 0 while unknown.
+    latency: AtomicU64,
 }
 
 impl Pressure {
@@ -36,6 +49,7 @@ impl Pressure {
             memory,
             streams: AtomicUsize::new(0),
             rate: AtomicU64::new(0),
+            latency: AtomicU64::new(0),
         }
     }
 
@@ -56,10 +70,12 @@ impl Pressure {
         }
         let now =
             u64::try_from(u128::from(bytes) * 1_000_000 / time.as_micros().max(1)).unwrap_or(u64::MAX).max(1);
-        let smooth = |old: u64| Some(if old == 0 { now } else { old - old / 4 + now / 4 });
-        // two at once may lose one sample, no more
-        let updated = self.rate.fetch_update(Ordering::Relaxed, Ordering::Relaxed, smooth);
-        debug_assert!(updated.is_ok());
+        smooth(&self.rate, now);
+    }
+
+    /// Takes note that an answer began `latency` after it was asked for.
+    pub(super) fn answered(&self, latency: Duration) {
+        smooth(&self.latency, u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 
     /// Returns what one reader may fetch now.
@@ -69,10 +85,20 @@ impl Pressure {
         let share = self.memory / 4 * 3 / streams;
         let rate = self.rate.load(Ordering::Relaxed);
         let in_time = if rate == 0 { u64::MAX } else { rate.saturating_mul(REQUEST_TIME.as_secs()) };
-        let request = self.request_max.min(share / 4).min(in_time).max(FIRST);
+        let near = u128::from(self.latency.load(Ordering::Relaxed)) < NEAR.as_micros();
+        let in_flight = (IN_FLIGHT / streams).max(if near { LEAST_NEAR } else { LEAST_FAR });
+        let request = self.request_max.min(in_time).max(FIRST);
         let window = self.window_max.min(share).min(request.saturating_mul(WINDOW_REQUESTS)).max(BLOCK);
-        Allowance { window, request, fill }
+        Allowance { window, request, in_flight, fill }
     }
+}
+
+/// Takes `now` into `value`, which is 0 before the first time.
+fn smooth(value: &AtomicU64, now: u64) {
+    let smooth = |old: u64| Some(if old == 0 { now } else { old - old / 4 + now / 4 });
+    // two at once may lose one sample, no more
+    let updated = value.fetch_update(Ordering::Relaxed, Ordering::Relaxed, smooth);
+    debug_assert!(updated.is_ok());
 }
 
 #[cfg(test)]
@@ -84,15 +110,34 @@ mod tests {
     #[test]
     fn allowance_is_shared_among_streams() {
         let pressure = Pressure::new(32 * MIB, 8 * MIB, 64 * MIB);
-        assert_eq!(pressure.allowance(true), Allowance { window: 32 * MIB, request: 8 * MIB, fill: true });
+        let one = pressure.allowance(true);
+        assert_eq!(one, Allowance { window: 32 * MIB, request: 8 * MIB, in_flight: 3, fill: true });
         for _ in 0..4 {
             pressure.enter();
         }
-        assert_eq!(pressure.allowance(false), Allowance { window: 12 * MIB, request: 3 * MIB, fill: false });
+        assert_eq!(
+            pressure.allowance(false),
+            Allowance { window: 12 * MIB, in_flight: 1, fill: false, ..one }
+        );
         for _ in 0..4 {
             pressure.leave();
         }
-        assert_eq!(pressure.allowance(true).window, 32 * MIB);
+        assert_eq!(pressure.allowance(true), one);
+    }
+
+    #[test]
+    fn store_that_takes_its_time_gets_more_requests_of_many_readers_at_once() {
+        let pressure = Pressure::new(32 * MIB, 8 * MIB, 64 * MIB);
+        pressure.answered(Duration::from_millis(20));
+        assert_eq!(pressure.allowance(true).in_flight, 3);
+        for _ in 0..4 {
+            pressure.enter();
+        }
+        assert_eq!(pressure.allowance(true).in_flight, 2);
+        for _ in 0..20 {
+            pressure.answered(Duration::from_millis(1));
+        }
+        assert_eq!(pressure.allowance(true).in_flight, 1);
     }
 
     #[test]

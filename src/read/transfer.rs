@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::assembly::{Assembly, Filled, Took};
 use super::error::ReadError;
+use super::pressure::Pressure;
 use crate::cache::{BLOCK, CachedObject, Version};
 use crate::store::{ObjectBody, ObjectStore, StoreError};
 use crate::types::{OnDamage, Sha256Hex};
@@ -25,10 +26,6 @@ const DAMAGED_TRIES: u32 = 3;
 /// complete on disk.
 const DIGEST_AT_ONCE: u64 = BLOCK;
 
-/// How long a transfer waits for the cache's disk after each block: where the disk is slower than this makes the transfer,
-/// blocks stay in memory only. Often it is the processor that was not free for the writing.
-const DISK_PATIENCE: Duration = Duration::from_millis(20);
-
 /// What to fetch, from where, and for how long to try.
 pub(super) struct Transfer<'a> {
     pub store: &'a dyn ObjectStore,
@@ -36,6 +33,10 @@ pub(super) struct Transfer<'a> {
     pub cached: &'a CachedObject,
     /// Tries go on until so much time has passed without a byte.
     pub patience: Duration,
+    /// How long to wait for the cache's disk after each block, where it is behind; then blocks stay in memory only.
+    pub disk_patience: Duration,
+    /// Hears how soon the store answers.
+    pub pressure: &'a Pressure,
     /// Hears of what came damaged.
     pub on_damage: &'a OnDamage,
 }
@@ -97,7 +98,9 @@ impl Transfer<'_> {
         let stalled = |_| StoreError::Unavailable("it sends nothing".to_owned());
         // asked for without a range, the whole comes with the store's checksum
         let request = self.store.get(key, (!whole).then_some(rest), Some(&self.version().etag));
+        let asked = Instant::now();
         let mut body = timeout(stall, request).await.map_err(stalled)??;
+        self.pressure.answered(asked.elapsed());
         self.check(&body, assembly)?;
         loop {
             match timeout(stall, assembly.take_from(&mut body.bytes)).await.map_err(stalled)?? {
@@ -110,7 +113,7 @@ impl Transfer<'_> {
             if !whole && !assembly.filled().is_empty() {
                 assembly.take_filled().for_each(&mut *sink);
                 // a piece more would find no room on its way to the disk, and be fetched again some day
-                self.cached.wait_for_disk(DISK_PATIENCE).await;
+                self.cached.wait_for_disk(self.disk_patience).await;
             }
         }
         let missing = assembly.rest().len();

@@ -70,6 +70,38 @@ fn only_as_root() -> bool {
 }
 
 #[test]
+fn s7_4_pages_that_a_reader_left_behind_are_dropped_once_they_are_in_the_cache_file() {
+    if !only_as_root() {
+        return;
+    }
+    let data = content(7, 40 * MIB);
+    let mount = Setup::new(Kind::S3).object("documents/a.pdf", data.clone()).start();
+    let path = mount.path("documents/a.pdf");
+    let file = File::open(&path).unwrap();
+    let read = |at: usize, len: usize| {
+        let mut piece = vec![0; len];
+        file.read_exact_at(&mut piece, at as u64).unwrap();
+        assert!(piece == data[at..at + len], "wrong bytes at {at}");
+    };
+    for at in (0..32 * MIB).step_by(MIB) {
+        read(at, MIB);
+    }
+    eventually("what was read is on disk", || cache_stat(&mount, "waiting_bytes") == 0);
+    for at in (32 * MIB..40 * MIB).step_by(MIB) {
+        read(at, MIB);
+    }
+    // this reader is asked about by the kernel again, and gets the same bytes; the next one comes past the daemon
+    eventually("pages are dropped", || {
+        let before = through_daemon(&mount);
+        read(4 * MIB, 4096);
+        through_daemon(&mount) > before
+    });
+    drop(file);
+    warm(&mount, "documents/a.pdf", &data);
+    past_the_daemon(&mount, || assert!(fs::read(&path).unwrap() == data));
+}
+
+#[test]
 fn s7_4_20_complete_object_is_read_past_the_daemon_whatever_reads_it() {
     if !only_as_root() {
         return;
