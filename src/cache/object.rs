@@ -183,11 +183,6 @@ impl CachedObject {
         self.shared.disk.as_ref().is_some_and(|d| d.is_usable() && self.version.size <= d.budget() / 2)
     }
 
-    /// Returns whether bytes that are put in now will reach the disk, as far as can be told.
-    pub fn disk_keeps_up(&self) -> bool {
-        self.shared.workers.as_ref().is_some_and(super::Workers::keeps_up)
-    }
-
     /// Waits for a disk that does not keep up, no longer than `patience`.
     pub async fn wait_for_disk(&self, patience: Duration) {
         if let Some(workers) = self.shared.workers.as_ref().filter(|w| !w.keeps_up())

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::ObjectReader;
 use super::fetch::{Admission, Purpose, Target};
-use crate::cache::pieces;
+use crate::cache::{BLOCK, pieces};
 use crate::types::ByteRange;
 
-/// How long background filling waits for memory or for the disk before it asks again.
+/// How long background filling waits for memory before it asks again.
 const FILL_PAUSE: Duration = Duration::from_millis(10);
 
-/// The size of requests that fill an object in the background, in bytes: small enough not to hold memory for long.
-pub(super) const FILL_REQUEST: u64 = 4 * 1024 * 1024;
+/// The largest request that fills an object in the background, in bytes: a reader who wants its end waits for all of it.
+const FILL_REQUEST: u64 = 8 * 1024 * 1024;
 
 impl ObjectReader {
     /// Begins to fetch `range` in requests of `request` bytes, as far as memory and slots go. Returns from where on nothing
@@ -37,6 +37,12 @@ impl ObjectReader {
         claim.refused_from
     }
 
+    /// Returns the size of requests that fill an object in the background: all of them together hold a part of the memory.
+    pub(super) fn fill_request(&self) -> u64 {
+        let share = self.cache.stats().memory_budget / 8;
+        (share - share % BLOCK).clamp(BLOCK, FILL_REQUEST)
+    }
+
     /// Begins to fetch the whole of `target` to disk, until its last handle is closed.
     pub(super) fn fill(self: &Arc<Self>, target: &Arc<Target>) {
         let (reader, target) = (Arc::clone(self), Arc::downgrade(target));
@@ -47,14 +53,15 @@ impl ObjectReader {
 
     async fn fill_now(self: Arc<Self>, target: &Weak<Target>) {
         let Some(size) = target.upgrade().map(|t| t.cached.version().size) else { return };
-        for piece in pieces(ByteRange { start: 0, end: size }, FILL_REQUEST) {
+        for piece in pieces(ByteRange { start: 0, end: size }, self.fill_request()) {
             loop {
                 let Ok(slot) = Arc::clone(&self.slots_fill).acquire_owned().await else { return };
                 let Some(target) = target.upgrade() else { return };
                 if target.handles.load(Ordering::Acquire) == 0 || !target.cached.can_be_kept() {
                     return;
                 }
-                if target.cached.disk_keeps_up() && self.fill_piece(&target, piece, slot) {
+                target.cached.wait_for_disk(self.options.patience()).await;
+                if self.fill_piece(&target, piece, slot) {
                     break;
                 }
                 drop(target);
@@ -73,7 +80,7 @@ impl ObjectReader {
         let memory = target.cached.memory();
         // all transfers of this piece together stand in one slot, which the first one carries: it is nearly always alone
         let mut slot = Some(slot);
-        let claim = target.claim(piece, FILL_REQUEST, Purpose::Fill, |part| {
+        let claim = target.claim(piece, piece.len(), Purpose::Fill, |part| {
             let room = memory.try_reserve(Target::room_for(part))?;
             Some(Admission { room: Some(room), slot: slot.take() })
         });

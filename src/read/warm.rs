@@ -9,14 +9,13 @@ use super::OpenObject;
 use super::error::ReadError;
 use super::fetch::{Admission, Purpose, Target};
 use super::inflight::Ended;
-use super::prefetch::FILL_REQUEST;
 use crate::cache::pieces;
 use crate::types::ByteRange;
 
 /// How many pieces of one object are on their way at a time.
 const PIECES: usize = 3;
 
-/// How long it waits for memory or for the disk before it asks again.
+/// How long it waits for memory before it asks again.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl OpenObject {
@@ -28,7 +27,8 @@ impl OpenObject {
     pub async fn bring_to_disk(&self, came: impl Fn(u64)) -> Result<(), ReadError> {
         let whole = ByteRange { start: 0, end: self.version().size };
         let bring = |piece: ByteRange| async move { self.bring(piece).await.map(|()| piece.len()) };
-        let mut steps = stream::iter(pieces(whole, FILL_REQUEST)).map(bring).buffer_unordered(PIECES);
+        let mut steps =
+            stream::iter(pieces(whole, self.reader.fill_request())).map(bring).buffer_unordered(PIECES);
         while let Some(bytes) = steps.try_next().await? {
             came(bytes);
         }
@@ -49,11 +49,10 @@ impl OpenObject {
             if !target.cached.can_be_kept() {
                 return Err(self.not_kept());
             }
-            if let Ok(_slot) = reader.slots_fill.acquire().await
-                && target.cached.disk_keeps_up()
-            {
+            if let Ok(_slot) = reader.slots_fill.acquire().await {
+                target.cached.wait_for_disk(reader.options.patience()).await;
                 let memory = target.cached.memory();
-                let claim = target.claim(piece, FILL_REQUEST, Purpose::Fill, |part| {
+                let claim = target.claim(piece, piece.len(), Purpose::Fill, |part| {
                     let room = memory.try_reserve(Target::room_for(part))?;
                     Some(Admission { room: Some(room), slot: None })
                 });

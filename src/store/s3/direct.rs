@@ -172,7 +172,7 @@ impl Learned {
         }
         self.sign(&url, headers, &mut request).await?;
         request.headers_mut().try_insert("user-agent", self.user_agent.clone())?;
-        if let Some(plain) = &self.plain {
+        if let Some(plain) = self.plain.as_ref().filter(|plain| !plain.rests()) {
             return Ok(plain.get(&request).await?);
         }
         let mut response = self.connector.call(request).await?;

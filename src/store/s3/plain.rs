@@ -37,6 +37,10 @@ const IDLE_MAX: usize = 16;
 /// Connections that were idle for longer are not used again: a firewall may have forgotten them.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
+/// Where no connection came about, or an answer was none that is understood here, others are to ask for so long: they may
+/// know a way round.
+const REST: Duration = Duration::from_secs(60);
+
 /// The connections to one server.
 #[derive(Debug)]
 pub(super) struct Plain {
@@ -44,6 +48,7 @@ pub(super) struct Plain {
     authority: String,
     connect_timeout: Duration,
     idle: Mutex<Vec<(TcpStream, Instant)>>,
+    rests_until: Mutex<Option<Instant>>,
 }
 
 impl Plain {
@@ -55,7 +60,17 @@ impl Plain {
         if authority.contains('@') || Matcher::from_env().intercept(&server).is_some() {
             return None;
         }
-        Some(Arc::new(Self { authority: authority.to_owned(), connect_timeout, idle: Mutex::default() }))
+        Some(Arc::new(Self {
+            authority: authority.to_owned(),
+            connect_timeout,
+            idle: Mutex::default(),
+            rests_until: Mutex::default(),
+        }))
+    }
+
+    /// Returns whether others should ask.
+    pub(super) fn rests(&self) -> bool {
+        self.rests_until.lock().is_some_and(|until| Instant::now() < until)
     }
 
     /// Sends `request`, a GET whose URL is one of this server. `Ok(None)` is an answer that is no success.
@@ -68,8 +83,8 @@ impl Plain {
                 answer => return answer,
             }
         }
-        let stream = self.connect().await?;
-        self.ask(stream, &head).await
+        let asked = async { self.ask(self.connect().await?, &head).await };
+        asked.await.inspect_err(|_| *self.rests_until.lock() = Some(Instant::now() + REST))
     }
 
     fn request_head(&self, request: &HttpRequest) -> Vec<u8> {
@@ -292,7 +307,9 @@ mod tests {
         ];
         for answers in WRONG {
             let (plain, request) = server(answers).await;
+            assert!(!plain.rests());
             assert!(plain.get(&request).await.is_err());
+            assert!(plain.rests());
         }
     }
 
