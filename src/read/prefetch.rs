@@ -16,7 +16,7 @@ use crate::types::ByteRange;
 const FILL_PAUSE: Duration = Duration::from_millis(10);
 
 /// The largest request that fills an object in the background, in bytes: a reader who wants its end waits for all of it.
-const FILL_REQUEST: u64 = 8 * 1024 * 1024;
+const FILL_REQUEST: u64 = 4 * 1024 * 1024;
 
 impl ObjectReader {
     /// Begins to fetch `range` in requests of `request` bytes, as far as memory and slots go. Returns from where on nothing
