@@ -26,8 +26,8 @@ use super::version::Version;
 use crate::types::{ByteRange, Sha256Hex};
 
 /// The content is written in pieces of this size. A write gets pages as large as itself where the file system can have
-/// them (ext4 since Linux 6.16), and large ones are memory that nobody has used for long: in a virtual machine, whose host
-/// takes such memory back, copying into them took longer than all the rest of a cold read.
+/// them (ext4 since Linux 6.16), and in a virtual machine copying into pages of 1 MiB took longer than all the rest of a
+/// cold read.
 const WRITE_PIECE: usize = 256 * 1024;
 
 /// Where the two files of a version are.

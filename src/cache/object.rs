@@ -152,8 +152,7 @@ impl CachedObject {
     /// Tells that a sequential reader has left `range` behind.
     pub fn pass(&self, range: ByteRange) {
         for piece in pieces(range, BLOCK) {
-            let on_disk =
-                self.host().is_some_and(|h| h.present_until(piece.start, piece.end) == Some(piece.end));
+            let on_disk = self.on_disk_until(piece) == Some(piece.end);
             self.shared.memory.pass(self.id, piece, on_disk);
         }
     }

@@ -11,14 +11,13 @@ use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::base64;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::Incoming;
+
 /// Headers with the checksum of a whole object begin so.
 const PREFIX: &str = "x-amz-checksum-";
 
 /// Lets the body of a whole object fail at its end where it has not the checksum that its headers tell.
-pub(super) fn checked(
-    headers: &Headers,
-    body: Pin<Box<dyn AsyncRead + Send>>,
-) -> Pin<Box<dyn AsyncRead + Send>> {
+pub(super) fn checked(headers: &Headers, body: Incoming) -> Incoming {
     let found = headers.iter().find_map(|(name, value)| {
         let algorithm = name.strip_prefix(PREFIX).filter(|n| *n != "md5")?; // which the crate takes for a CRC
         let algorithm = ChecksumAlgorithm::from_str(algorithm).ok()?;
@@ -33,7 +32,7 @@ pub(super) fn checked(
 }
 
 struct Checked {
-    body: Pin<Box<dyn AsyncRead + Send>>,
+    body: Incoming,
     /// `None` once it was compared.
     hash: Option<Box<dyn HttpChecksum>>,
     expected: Vec<u8>,

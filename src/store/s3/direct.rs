@@ -6,7 +6,6 @@
 //! is spoken to by plain HTTP they go over connections of our own (see `plain`), to others over the SDK's. What is not a
 //! success is `None`: asked again through the SDK, it is explained there.
 
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -34,8 +33,8 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::io::AsyncRead;
 
+use super::Incoming;
 use super::plain::Plain;
 
 /// What a key looks like in a URL: everything but RFC 3986's unreserved characters and the slash is escaped (S3 API,
@@ -45,7 +44,7 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').
 /// The answer to a GET that was a success.
 pub(super) struct Answer {
     pub(super) headers: Headers,
-    pub(super) body: Pin<Box<dyn AsyncRead + Send>>,
+    pub(super) body: Incoming,
 }
 
 /// See the module documentation. Clones share what was learned.

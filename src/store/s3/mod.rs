@@ -93,6 +93,9 @@ impl S3Store {
     }
 }
 
+/// The bytes of an answer on their way.
+type Incoming = std::pin::Pin<Box<dyn tokio::io::AsyncRead + Send>>;
+
 /// Returns the moment in whole seconds: a HEAD gives no more, a listing may, and the two are compared.
 fn timestamp(time: Option<&DateTime>) -> Timestamp {
     Timestamp::from_unix(time.map_or(0, DateTime::secs), 0)

@@ -137,9 +137,10 @@ impl Plain {
             if !matches!(parsed.status, 200 | 206) {
                 return Ok(None);
             }
+            let left = parsed.body_len;
             let body = Box::pin(Body {
                 early: read,
-                left: parsed.body_len,
+                left: left.ok_or_else(|| io::Error::other("the answer does not say how long it is"))?,
                 connection: Some((stream, parsed.keep.then(|| Arc::clone(self)))),
             });
             return Ok(Some(Answer { headers: parsed.headers, body }));
@@ -153,7 +154,8 @@ struct Head {
     len: usize,
     status: u16,
     headers: Headers,
-    body_len: u64,
+    /// `None` where it does not say.
+    body_len: Option<u64>,
     /// Whether the connection can be used again.
     keep: bool,
 }
@@ -176,13 +178,11 @@ fn parse(read: &[u8]) -> io::Result<Option<Head>> {
         }
     }
     let status = response.code.unwrap_or_default();
-    let body_len = headers.get("content-length").and_then(|n| n.parse().ok());
-    if body_len.is_none() || headers.contains_key("transfer-encoding") {
-        return Err(io::Error::other("the answer does not say how long it is"));
-    }
+    let says = headers.get("content-length").filter(|_| !headers.contains_key("transfer-encoding"));
+    let body_len = says.and_then(|n| n.parse().ok());
     let close = headers.get_all("connection").any(|value| value.to_ascii_lowercase().contains("close"));
     let keep = response.version == Some(1) && !close;
-    Ok(Some(Head { len, status, headers, body_len: body_len.unwrap_or_default(), keep }))
+    Ok(Some(Head { len, status, headers, body_len, keep }))
 }
 
 /// The bytes of an answer. Read to their end, they leave the connection to the next request.
@@ -298,8 +298,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_success_is_none_and_what_has_no_length_an_error() {
-        let (plain, request) = server(&[&[b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"]]).await;
-        assert!(plain.get(&request).await.unwrap().is_none());
+        // S3 sends its refusals in chunks
+        const REFUSALS: [&[&[&[u8]]]; 2] = [
+            &[&[b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"]],
+            &[&[b"HTTP/1.1 412 Precondition Failed\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"]],
+        ];
+        for answers in REFUSALS {
+            let (plain, request) = server(answers).await;
+            assert!(plain.get(&request).await.unwrap().is_none());
+            assert!(!plain.rests());
+        }
         const WRONG: [&[&[&[u8]]]; 3] = [
             &[&[b"HTTP/1.1 200 OK\r\n\r\n"]],
             &[&[b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"]],

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::Incoming;
 use super::error::Reporter;
 use crate::store::{StoreError, to_io};
 use crate::types::ObjectKey;
@@ -24,7 +25,7 @@ pub(super) struct Promised {
     timer: Option<Pin<Box<Sleep>>>,
     moved_at: Instant,
     reporter: Arc<Reporter>,
-    body: Pin<Box<dyn AsyncRead + Send>>,
+    body: Incoming,
 }
 
 impl Promised {
@@ -34,7 +35,7 @@ impl Promised {
         expected: u64,
         stall: Duration,
         reporter: Arc<Reporter>,
-        body: Pin<Box<dyn AsyncRead + Send>>,
+        body: Incoming,
     ) -> Self {
         Self { key, expected, seen: 0, stall, timer: None, moved_at: Instant::now(), reporter, body }
     }

@@ -1,7 +1,6 @@
 //! Looking at objects and reading them.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,10 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use tokio::io::AsyncRead;
 
 use super::error::Condition;
 use super::promised::Promised;
-use super::{S3Store, checksum, direct, meta, size, timestamp};
+use super::{Incoming, S3Store, checksum, direct, meta, size, timestamp};
 use crate::store::{Body, ObjectBody, ObjectInfo, StoreError, StoreResult};
 use crate::types::{ByteRange, ETag, ObjectKey};
 
@@ -183,7 +181,7 @@ struct Answer {
     modified_at: Option<DateTime>,
     content_type: Option<String>,
     metadata: HashMap<String, String>,
-    body: Pin<Box<dyn AsyncRead + Send>>,
+    body: Incoming,
 }
 
 impl Answer {
