@@ -151,6 +151,28 @@ async fn random_reader_that_stays_gets_the_object_in_the_background() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn background_fetch_leaves_no_holes_wherever_its_reader_goes_meanwhile() {
+    let lab = Lab::new();
+    let size = 64 * MIB;
+    let object = lab.reader.open(lab.store.put("a", &content(8, size)), None);
+    let read = async |i: usize| object.read(((i * 37 % 61) * MIB + 512 * KIB) as u64, 4096).await.unwrap();
+    for i in 0..16 {
+        read(i).await;
+    }
+    lab.store.set_delay(Duration::from_millis(200));
+    read(16).await;
+    eventually("requests in the background", || lab.store.request_count() > 17).await;
+    // what was read before is read again while the background fetches: its reader goes past its ranges
+    for i in 0..170 {
+        read(i % 17).await;
+        tokio::task::yield_now().await;
+    }
+    eventually("the whole object on disk", || object.cached_bytes() == size as u64).await;
+    // each byte once, but for what lies between two chunks that were here
+    assert!(lab.store.sent_bytes() < (size + size / 8) as u64, "{}", lab.store.sent_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn random_reader_without_a_disk_cache_gets_no_background_fetch() {
     let lab = Lab::with(|o| o.disk_budget = 0, ReadOptions::default());
     let object = lab.reader.open(lab.store.put("a", &content(9, 64 * MIB)), None);

@@ -88,8 +88,18 @@ impl Front {
 
     /// Returns the end of the extent that holds `offset`, `None` where no extent does.
     pub(super) fn extent_end(&self, file: FileId, offset: u64) -> Option<u64> {
+        self.end_of(file, offset, |_| true)
+    }
+
+    /// The same for extents that are on their way to disk.
+    pub(super) fn dirty_extent_end(&self, file: FileId, offset: u64) -> Option<u64> {
+        self.end_of(file, offset, |h| h.dirty)
+    }
+
+    fn end_of(&self, file: FileId, offset: u64, which: impl Fn(&Held) -> bool) -> Option<u64> {
         let block = self.blocks.peek(&(file, offset / BLOCK))?;
-        block.iter().map(|h| h.extent.range()).find(|r| r.start <= offset && offset < r.end).map(|r| r.end)
+        let mut ranges = block.iter().filter(|h| which(h)).map(|h| h.extent.range());
+        ranges.find(|r| r.start <= offset && offset < r.end).map(|r| r.end)
     }
 
     /// Notes that the writer is done with `range`.
@@ -224,7 +234,9 @@ mod tests {
         assert!(front.evict(Evict::Polite, 100).is_empty());
         assert_eq!(front.evict(Evict::Anything, 100).len(), 1);
         assert_eq!(front.bytes(), 10);
+        assert_eq!(front.dirty_extent_end(FILE, 0), Some(10));
         front.set_clean(FILE, ByteRange { start: 0, end: 10 });
+        assert_eq!((front.dirty_extent_end(FILE, 0), front.extent_end(FILE, 0)), (None, Some(10)));
         assert_eq!(front.evict(Evict::Polite, 100).len(), 1);
         assert_eq!(front.bytes(), 0);
     }

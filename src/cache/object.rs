@@ -15,7 +15,7 @@ use parking_lot::RwLock;
 
 use super::Shared;
 use super::chunks::{BLOCK, cover, pieces, slice_of, to_usize};
-use super::front::Extent;
+use super::front::{Extent, Front};
 use super::host_file::{DiskRead, HostFile};
 use super::memory::Memory;
 use super::version::{FileId, Version};
@@ -115,14 +115,28 @@ impl CachedObject {
 
     /// Returns the parts of `range`, extended to whole chunks, that are neither in memory nor on disk.
     pub fn missing(&self, range: ByteRange) -> Vec<ByteRange> {
+        self.missing_beside(range, |front, at| front.extent_end(self.id, at))
+    }
+
+    /// Returns the parts of `range`, extended to whole chunks, that are neither on disk nor on their way there.
+    pub fn missing_on_disk(&self, range: ByteRange) -> Vec<ByteRange> {
+        self.missing_beside(range, |front, at| front.dirty_extent_end(self.id, at))
+    }
+
+    /// Returns the parts that are not on disk and for which `in_memory` has no end.
+    fn missing_beside(
+        &self,
+        range: ByteRange,
+        in_memory: impl Fn(&Front, u64) -> Option<u64>,
+    ) -> Vec<ByteRange> {
         let range = cover(range, self.version.size);
         let host = self.host();
         let front = self.shared.memory.front();
         let mut missing: Vec<ByteRange> = Vec::new();
         let mut at = range.start;
         while at < range.end {
-            let here = front.extent_end(self.id, at);
-            let here = here.or_else(|| host.as_ref().and_then(|h| h.present_until(at, range.end)));
+            let here =
+                in_memory(&front, at).or_else(|| host.as_ref().and_then(|h| h.present_until(at, range.end)));
             if let Some(end) = here {
                 at = end;
                 continue;

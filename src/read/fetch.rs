@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::ObjectReader;
 use super::assembly::Assembly;
 use super::error::ReadError;
-use super::inflight::{Claim, Ended, Fetch, Inflight};
+use super::inflight::{Claim, Ended, Fetch, Inflight, Purpose};
 use super::transfer::Transfer;
 use crate::cache::{BLOCK, CachedObject, Reservation};
 use crate::types::ByteRange;
@@ -25,17 +25,6 @@ pub(super) struct Target {
     pub cached: Arc<CachedObject>,
     pub inflight: Inflight,
     pub handles: AtomicUsize,
-}
-
-/// Why bytes are fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// A reader waits.
-    Demand,
-    /// A reader is expected to come.
-    Ahead,
-    /// The whole object is wanted on disk.
-    Fill,
 }
 
 /// What a transfer needs before it begins. One that a reader waits for gets its memory later, waiting for it.
@@ -59,8 +48,11 @@ impl Target {
         purpose: Purpose,
         admit: impl FnMut(ByteRange) -> Option<Admission>,
     ) -> Claim<Admission> {
-        let demanded = purpose == Purpose::Demand;
-        self.inflight.claim(range, request, demanded, |hole| self.cached.missing(hole), admit)
+        let missing = |hole| match purpose {
+            Purpose::Demand | Purpose::Ahead => self.cached.missing(hole),
+            Purpose::Fill => self.cached.missing_on_disk(hole),
+        };
+        self.inflight.claim(range, request, purpose, missing, admit)
     }
 }
 

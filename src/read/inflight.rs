@@ -22,6 +22,17 @@ use crate::types::ByteRange;
 /// Chunks that are here already are fetched again where that saves a request and costs no more than this.
 const MERGE_GAP: u64 = 4 * CHUNK;
 
+/// Why bytes are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A reader waits.
+    Demand,
+    /// A reader is expected to come.
+    Ahead,
+    /// The whole object is wanted on disk.
+    Fill,
+}
+
 /// How a transfer ended.
 #[derive(Debug, Clone)]
 pub(super) enum Ended {
@@ -41,8 +52,8 @@ pub(super) struct Fetch {
     changed: Notify,
     waiters: AtomicUsize,
     pub cancel: CancellationToken,
-    /// Whether it was begun for a reader who waits. What becomes of the others is no reader's answer.
-    pub demanded: bool,
+    /// What it was begun for. What becomes of one that nobody demanded is no reader's answer.
+    pub purpose: Purpose,
 }
 
 #[derive(Debug, Default)]
@@ -53,14 +64,14 @@ struct State {
 }
 
 impl Fetch {
-    fn new(range: ByteRange, demanded: bool) -> Self {
+    fn new(range: ByteRange, purpose: Purpose) -> Self {
         Self {
             range,
             state: Mutex::new(State::default()),
             changed: Notify::new(),
             waiters: AtomicUsize::new(0),
             cancel: CancellationToken::new(),
-            demanded,
+            purpose,
         }
     }
 
@@ -87,6 +98,17 @@ impl Fetch {
             let changed = self.changed.notified();
             if let Some(answer) = self.look(range) {
                 return answer;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits for its end, as one for whose sake it need not go on.
+    pub(super) async fn ended(&self) -> Ended {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(how) = self.state.lock().ended.clone() {
+                return how;
             }
             changed.await;
         }
@@ -148,7 +170,7 @@ impl Inflight {
         &self,
         range: ByteRange,
         request: u64,
-        demanded: bool,
+        purpose: Purpose,
         missing: impl Fn(ByteRange) -> Vec<ByteRange>,
         mut admit: impl FnMut(ByteRange) -> Option<A>,
     ) -> Claim<A> {
@@ -162,7 +184,7 @@ impl Inflight {
                         claim.refused_from = Some(piece.start);
                         return claim;
                     };
-                    let fetch = Arc::new(Fetch::new(piece, demanded));
+                    let fetch = Arc::new(Fetch::new(piece, purpose));
                     fetches.insert(piece.start, Arc::clone(&fetch));
                     claim.started.push((fetch, admission));
                 }
@@ -179,11 +201,19 @@ impl Inflight {
         }
     }
 
-    /// Gives up transfers that touch `range` and that nobody waits for.
+    /// Gives up transfers that touch `range`, where a reader was expected, and that nobody waits for. The whole object may
+    /// be wanted nevertheless.
     pub(super) fn cancel_unwanted(&self, range: ByteRange) {
         for fetch in overlapping(&self.fetches.lock(), range) {
-            fetch.cancel_if_unwanted();
+            if fetch.purpose != Purpose::Fill {
+                fetch.cancel_if_unwanted();
+            }
         }
+    }
+
+    /// Gives up all transfers that nobody waits for.
+    pub(super) fn cancel_all_unwanted(&self) {
+        self.fetches.lock().values().for_each(|fetch| fetch.cancel_if_unwanted());
     }
 }
 
@@ -231,7 +261,7 @@ mod tests {
     }
 
     fn claim(table: &Inflight, wanted: ByteRange) -> Claim<()> {
-        table.claim(wanted, 100 * CHUNK, true, |hole| vec![hole], |_| Some(()))
+        table.claim(wanted, 100 * CHUNK, Purpose::Demand, |hole| vec![hole], |_| Some(()))
     }
 
     fn ranges(claim: &Claim<()>) -> Vec<ByteRange> {
@@ -253,7 +283,7 @@ mod tests {
     fn claim_is_cut_into_requests_and_small_gaps_are_fetched_with_it() {
         let table = Inflight::default();
         let missing = |_| vec![range(0, 1), range(3, 4), range(20, 21)];
-        let claim = table.claim(range(0, 30), 2 * CHUNK, true, missing, |_| Some(()));
+        let claim = table.claim(range(0, 30), 2 * CHUNK, Purpose::Demand, missing, |_| Some(()));
         assert_eq!(ranges(&claim), vec![range(0, 2), range(2, 4), range(20, 21)]);
     }
 
@@ -265,7 +295,7 @@ mod tests {
             left -= 1;
             (left >= 0).then_some(())
         };
-        let claim = table.claim(range(0, 4), 2 * CHUNK, true, |hole| vec![hole], admit);
+        let claim = table.claim(range(0, 4), 2 * CHUNK, Purpose::Demand, |hole| vec![hole], admit);
         assert_eq!(ranges(&claim), vec![range(0, 2)]);
         assert_eq!(claim.refused_from, Some(2 * CHUNK));
     }
@@ -298,5 +328,16 @@ mod tests {
         assert!(unwanted.cancel.is_cancelled());
         table.remove(&unwanted);
         assert_eq!(ranges(&claim(&table, range(0, 2))), vec![range(1, 2)]);
+    }
+
+    #[test]
+    fn cancel_of_a_range_spares_what_the_whole_object_is_wanted_for() {
+        let table = Inflight::default();
+        let fill = table.claim(range(0, 1), CHUNK, Purpose::Fill, |hole| vec![hole], |_| Some(()));
+        let fill = &fill.started[0].0;
+        table.cancel_unwanted(range(0, 2));
+        assert!(!fill.cancel.is_cancelled());
+        table.cancel_all_unwanted();
+        assert!(fill.cancel.is_cancelled());
     }
 }

@@ -16,13 +16,13 @@
 mod assembly;
 mod error;
 mod fetch;
+mod fill;
 mod inflight;
 mod object;
 pub mod plan;
 mod prefetch;
 mod pressure;
 mod transfer;
-mod warm;
 mod whole;
 
 use std::collections::HashMap;
@@ -101,7 +101,7 @@ pub struct ObjectReader {
     runtime: Handle,
     pressure: Pressure,
     slots_ahead: Arc<Semaphore>,
-    slots_fill: Arc<Semaphore>,
+    slots_fill: Semaphore,
     open: Mutex<HashMap<Version, Weak<Target>>>,
     counters: Counters,
 }
@@ -119,7 +119,7 @@ impl ObjectReader {
             runtime: Handle::current(),
             pressure: Pressure::new(options.window_max, options.request_max, memory),
             slots_ahead: Arc::new(Semaphore::new(options.requests_ahead)),
-            slots_fill: Arc::new(Semaphore::new(REQUESTS_FILL)),
+            slots_fill: Semaphore::new(REQUESTS_FILL),
             open: Mutex::new(HashMap::new()),
             counters: Counters::default(),
             options,

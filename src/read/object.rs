@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 use super::ObjectReader;
 use super::error::ReadError;
-use super::fetch::{Admission, Purpose, Target};
-use super::inflight::{Ended, Fetch};
+use super::fetch::{Admission, Target};
+use super::inflight::{Ended, Fetch, Purpose};
 use super::plan::{FetchPlan, History};
 use crate::cache::{BLOCK, Version, to_usize};
 use crate::types::ByteRange;
@@ -185,7 +185,7 @@ impl OpenObject {
         for fetch in fetches.iter().filter(|f| f.range.start < range.end && range.start < f.range.end) {
             match fetch.wait(range).await {
                 Ok(parts) => came.extend(parts),
-                Err(Ended::Failed(e)) if fetch.demanded => failed = Some(e),
+                Err(Ended::Failed(e)) if fetch.purpose == Purpose::Demand => failed = Some(e),
                 // asked for again, on this reader's own account
                 Err(_) => {}
             }
@@ -241,7 +241,7 @@ impl Drop for OpenObject {
         self.set_streaming(false);
         self.target.cached.expect_no_reader(self.history.lock().outstanding());
         if self.target.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.target.inflight.cancel_unwanted(ByteRange { start: 0, end: self.version().size });
+            self.target.inflight.cancel_all_unwanted();
         }
     }
 }

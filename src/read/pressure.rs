@@ -78,13 +78,19 @@ impl Pressure {
         smooth(&self.latency, u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 
+    /// Returns how many bytes one request brings in `time`, `None` while that is unknown.
+    pub(super) fn bytes_within(&self, time: Duration) -> Option<u64> {
+        let rate = Some(self.rate.load(Ordering::Relaxed)).filter(|rate| *rate > 0)?;
+        let bytes = u128::from(rate) * time.as_millis() / 1000;
+        Some(u64::try_from(bytes).unwrap_or(u64::MAX))
+    }
+
     /// Returns what one reader may fetch now.
     pub(super) fn allowance(&self, fill: bool) -> Allowance {
         let streams = self.streams.load(Ordering::Relaxed).max(1) as u64;
         // a quarter stays for what was read and is not on disk yet, and for other readers
         let share = self.memory / 4 * 3 / streams;
-        let rate = self.rate.load(Ordering::Relaxed);
-        let in_time = if rate == 0 { u64::MAX } else { rate.saturating_mul(REQUEST_TIME.as_secs()) };
+        let in_time = self.bytes_within(REQUEST_TIME).unwrap_or(u64::MAX);
         let near = u128::from(self.latency.load(Ordering::Relaxed)) < NEAR.as_micros();
         let in_flight = (IN_FLIGHT / streams).max(if near { LEAST_NEAR } else { LEAST_FAR });
         let request = self.request_max.min(in_time).max(FIRST);

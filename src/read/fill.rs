@@ -1,0 +1,121 @@
+//! Bringing whole versions onto this host's disk: in the background for a random reader that stays, or because somebody
+//! asked for it.
+//!
+//! Each request takes a slot and room in memory before it begins, and waits for them: a reader who waits never stands
+//! behind it.
+
+use std::iter;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::error::ReadError;
+use super::fetch::{Admission, Target};
+use super::inflight::{Ended, Purpose};
+use super::{ObjectReader, OpenObject, REQUESTS_FILL};
+use crate::cache::{BLOCK, CachedObject};
+use crate::types::ByteRange;
+
+/// How long it waits for memory before it asks again.
+const MEMORY_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long the background waits for a store that has been away for longer than the patience.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(10);
+
+/// A request should not take longer than this: a reader who wants its end waits for all of it.
+const REQUEST_TIME: Duration = Duration::from_millis(100);
+
+/// The largest request, in bytes, and the one that begins where the store's speed is not known.
+const LARGEST: u64 = 16 * BLOCK;
+const FIRST_REQUEST: u64 = 4 * BLOCK;
+
+impl OpenObject {
+    /// Fetches what is not here and returns when all of it is on disk. `came` hears how many bytes of the object each step
+    /// has brought or found.
+    ///
+    /// # Errors
+    /// [`ReadError`]; [`ReadError::Io`] where the cache cannot keep it.
+    pub async fn bring_to_disk(&self, came: impl Fn(u64)) -> Result<(), ReadError> {
+        self.reader.bring(&self.target, came).await?;
+        let (cached, cache) = (Arc::clone(&self.target.cached), Arc::clone(&self.reader.cache));
+        let written = tokio::task::spawn_blocking(move || {
+            cache.flush();
+            cached.version().size == 0 || cached.is_complete()
+        });
+        if written.await.unwrap_or(false) { Ok(()) } else { Err(not_kept(&self.target.cached)) }
+    }
+}
+
+impl ObjectReader {
+    /// Begins to fetch the whole of `target` to disk, until its last handle is closed.
+    pub(super) fn fill(self: &Arc<Self>, target: &Arc<Target>) {
+        let (reader, target) = (Arc::clone(self), Arc::clone(target));
+        self.runtime.spawn(async move {
+            while let Err(e) = reader.bring(&target, |_| {}).await {
+                tracing::debug!("not all of '{}' is on disk: {e}", target.cached.version().key);
+                let ReadError::Unavailable { .. } = e else { return };
+                tokio::time::sleep(OUTAGE_PAUSE).await;
+            }
+        });
+    }
+
+    /// Fetches what is neither on disk nor on its way there, for as long as a handle is open.
+    async fn bring(self: &Arc<Self>, target: &Arc<Target>, came: impl Fn(u64)) -> Result<(), ReadError> {
+        let size = target.cached.version().size;
+        let pieces = stream::iter(iter::successors(Some(self.piece(0, size)), |last| {
+            (last.end < size).then(|| self.piece(last.end, size))
+        }));
+        let bring =
+            |piece: ByteRange| async move { self.bring_piece(target, piece).await.map(|()| piece.len()) };
+        let mut steps = pieces.map(bring).buffer_unordered(REQUESTS_FILL);
+        while let Some(bytes) = steps.try_next().await? {
+            came(bytes);
+        }
+        Ok(())
+    }
+
+    /// Returns what is to be fetched next from `start` on, as the store's speed allows it now. All requests together hold a
+    /// part of the memory.
+    fn piece(&self, start: u64, size: u64) -> ByteRange {
+        let share = self.cache.stats().memory_budget / 4;
+        let in_time = self.pressure.bytes_within(REQUEST_TIME).unwrap_or(FIRST_REQUEST);
+        let request = in_time.min(share).clamp(BLOCK, LARGEST);
+        ByteRange { start, end: start.saturating_add(request - request % BLOCK).min(size) }
+    }
+
+    async fn bring_piece(self: &Arc<Self>, target: &Arc<Target>, piece: ByteRange) -> Result<(), ReadError> {
+        let cached = &target.cached;
+        while target.handles.load(Ordering::Acquire) > 0 && !cached.missing_on_disk(piece).is_empty() {
+            if !cached.can_be_kept() {
+                return Err(not_kept(cached));
+            }
+            let Ok(_slot) = self.slots_fill.acquire().await else { return Ok(()) };
+            cached.wait_for_disk(self.options.patience()).await;
+            let claim = target.claim(piece, piece.len(), Purpose::Fill, |part| {
+                let room = cached.memory().try_reserve(Target::room_for(part))?;
+                Some(Admission { room: Some(room), slot: None })
+            });
+            let started = self.start(target, claim.started, Purpose::Fill);
+            for fetch in claim.running.iter().chain(&started) {
+                // one that was given up, or left something in memory only, is asked for again
+                if let Ended::Failed(e) = fetch.ended().await {
+                    return Err(e);
+                }
+            }
+            if claim.refused_from.is_some() {
+                tokio::time::sleep(MEMORY_PAUSE).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_kept(cached: &CachedObject) -> ReadError {
+    ReadError::Io {
+        context: format!("cannot keep '{}' in the cache", cached.version().key),
+        message: "it is larger than half of the disk budget, or there is no room on the disk".to_owned(),
+        errno: 0,
+    }
+}
