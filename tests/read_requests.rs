@@ -82,6 +82,21 @@ async fn small_object_takes_one_request_however_it_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn small_object_is_asked_for_when_it_is_opened_and_not_again_when_it_is_read() {
+    let lab = Lab::new();
+    let large = lab.reader.open(lab.store.put("large", &content(3, FIRST as usize + 1)), None);
+    large.fetch_if_small();
+    let empty = lab.reader.open(lab.store.put("empty", &content(3, 0)), None);
+    empty.fetch_if_small();
+    let bytes = content(4, FIRST as usize);
+    let small = lab.reader.open(lab.store.put("small", &bytes), Some(sha256(&bytes)));
+    small.fetch_if_small();
+    eventually("the request", || lab.store.request_count() == 1).await;
+    assert_eq!(small.read(0, FIRST as usize).await.unwrap(), bytes);
+    assert_eq!(lab.store.request_count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn first_small_read_of_a_large_object_fetches_128_kib() {
     let lab = Lab::new();
     let object = lab.reader.open(lab.store.put("a", &content(4, 50 * MIB)), None);
@@ -111,7 +126,7 @@ async fn sequential_read_fetches_every_byte_once_in_large_requests() {
     let object = lab.reader.open(lab.store.put("a", &content(6, size)), None);
     read_all(&object, size).await;
     assert_eq!(lab.store.sent_bytes(), size as u64);
-    // mostly 8 MiB, after a start with small ones
+    // of 8 MiB, after a start with small ones
     assert!(lab.store.request_count() <= 40, "{} requests", lab.store.request_count());
 }
 

@@ -76,13 +76,13 @@ impl ObjectReader {
         Ok(())
     }
 
-    /// Returns what is to be fetched next from `start` on, as the store's speed allows it now. All requests together hold a
-    /// part of the memory.
+    /// Returns what is to be fetched next from `start` on, as the store's speed allows it now, cut as readers' requests are
+    /// (see `plan`). All requests together hold a part of the memory.
     fn piece(&self, start: u64, size: u64) -> ByteRange {
         let share = self.cache.stats().memory_budget / 4;
         let in_time = self.pressure.bytes_within(REQUEST_TIME).unwrap_or(FIRST_REQUEST);
-        let request = in_time.min(share).clamp(BLOCK, LARGEST);
-        ByteRange { start, end: start.saturating_add(request - request % BLOCK).min(size) }
+        let request = 1 << in_time.min(share).clamp(BLOCK, LARGEST).ilog2();
+        ByteRange { start, end: (start - start % request).saturating_add(request).min(size) }
     }
 
     async fn bring_piece(self: &Arc<Self>, target: &Arc<Target>, piece: ByteRange) -> Result<(), ReadError> {

@@ -13,7 +13,7 @@ use super::ObjectReader;
 use super::error::ReadError;
 use super::fetch::{Admission, Target};
 use super::inflight::{Ended, Fetch, Purpose};
-use super::plan::{FetchPlan, History};
+use super::plan::{FIRST, FetchPlan, History};
 use crate::cache::{BLOCK, Version, to_usize};
 use crate::types::ByteRange;
 
@@ -80,6 +80,17 @@ impl OpenObject {
     /// from directly. **Nobody may write to it.** It stays right for as long as it is open, also when it is evicted.
     pub fn complete_cache_file(&self) -> Option<File> {
         self.target.cached.complete_file()
+    }
+
+    /// Begins to fetch a small object: who opens one reads it, and its first read would fetch all of it. The request is on
+    /// its way while the open is still being answered. Closed before it came, it is given up.
+    pub fn fetch_if_small(&self) {
+        let size = self.version().size;
+        if (1..=FIRST).contains(&size) && !self.target.cached.is_given_up() {
+            let whole = ByteRange { start: 0, end: size };
+            let claim = self.target.claim(whole, size, Purpose::Demand, |_| Some(Admission::default()));
+            self.reader.start(&self.target, claim.started, Purpose::Demand);
+        }
     }
 
     /// Waits a moment where all of it is here and only the rest of a large object is still being written to disk: complete

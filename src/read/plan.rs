@@ -207,10 +207,12 @@ fn first_demand(read: ByteRange, own: ByteRange, size: u64) -> ByteRange {
 }
 
 /// Returns the size of requests for a window: some of them at a time, and half of one for what is being read of the last.
+/// A power of two, so that requests are cut where stores cut objects: one that begins or ends inside of what the store keeps
+/// in one piece (parts of 8 MiB, say) makes it look at more pieces than there are bytes asked for.
 fn request_size(window: u64, allow: Allowance) -> u64 {
-    let size = (window * 2 / (2 * allow.in_flight + 1)).max(BLOCK).min(allow.request.max(CHUNK));
-    let unit = if size >= BLOCK { BLOCK } else { CHUNK };
-    size - size % unit
+    let most = allow.request.max(CHUNK);
+    let size = (window * 2 / (2 * allow.in_flight + 1)).max(BLOCK).min(most);
+    1 << size.ilog2()
 }
 
 #[cfg(test)]

@@ -118,6 +118,7 @@ impl Filesystem {
         let etag = entry.etag.clone().ok_or(FsError::Stale)?;
         let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
         let object = self.reader.open(Version { key, etag, size: entry.size }, sha256);
+        object.fetch_if_small();
         object.settle().await;
         let content = Content::of(&object);
         let handle = Handle::Object { object, _open: self.opens.open(entry.row) };
