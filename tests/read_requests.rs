@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use cairnfs::cache::CHUNK;
 use cairnfs::read::plan::FIRST;
-use cairnfs::read::{OpenObject, ReadOptions};
+use cairnfs::read::{OpenObject, ReadError, ReadOptions};
 use read_support::{Lab, content, eventually, sha256};
 
 const KIB: usize = 1024;
@@ -185,6 +185,21 @@ async fn background_fetch_leaves_no_holes_wherever_its_reader_goes_meanwhile() {
     eventually("the whole object on disk", || object.cached_bytes() == size as u64).await;
     // each byte once, but for what lies between two chunks that were here
     assert!(lab.store.sent_bytes() < (size + size / 8) as u64, "{}", lab.store.sent_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn object_for_which_the_disk_has_no_room_is_not_fetched_again_and_again() {
+    let lab = Lab::with(|o| o.disk_budget = 40 * MIB as u64, ReadOptions::default());
+    let size = 18 * MIB;
+    let [a, b, c] = ["a", "b", "c"].map(|name| lab.reader.open(lab.store.put(name, &content(8, size)), None));
+    a.bring_to_disk(|_| ()).await.unwrap();
+    b.bring_to_disk(|_| ()).await.unwrap();
+    let before = lab.store.sent_bytes();
+    let error = c.bring_to_disk(|_| ()).await.unwrap_err();
+    assert!(matches!(error, ReadError::Io { .. }), "{error}");
+    assert!(lab.store.sent_bytes() - before <= 2 * size as u64);
+    drop(a);
+    c.bring_to_disk(|_| ()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,30 +85,44 @@ impl ObjectReader {
         ByteRange { start, end: (start - start % request).saturating_add(request).min(size) }
     }
 
+    /// Each round must leave less to be fetched: what the disk takes no more of is not fetched again and again.
     async fn bring_piece(self: &Arc<Self>, target: &Arc<Target>, piece: ByteRange) -> Result<(), ReadError> {
         let cached = &target.cached;
-        while target.handles.load(Ordering::Acquire) > 0 && !cached.missing_on_disk(piece).is_empty() {
-            if !cached.can_be_kept() {
+        let mut least = u64::MAX;
+        loop {
+            let missing = cached.missing_on_disk(piece).into_iter().map(ByteRange::len).sum();
+            if missing == 0 || target.handles.load(Ordering::Acquire) == 0 {
+                return Ok(());
+            }
+            if missing >= least || !cached.can_be_kept() {
                 return Err(not_kept(cached));
             }
-            let Ok(_slot) = self.slots_fill.acquire().await else { return Ok(()) };
-            cached.wait_for_disk(self.options.patience()).await;
-            let claim = target.claim(piece, piece.len(), Purpose::Fill, |part| {
-                let room = cached.memory().try_reserve(Target::room_for(part))?;
-                Some(Admission { room: Some(room), slot: None })
-            });
-            let started = self.start(target, claim.started, Purpose::Fill);
-            for fetch in claim.running.iter().chain(&started) {
-                // one that was given up, or left something in memory only, is asked for again
-                if let Ended::Failed(e) = fetch.ended().await {
-                    return Err(e);
-                }
-            }
-            if claim.refused_from.is_some() {
-                tokio::time::sleep(MEMORY_PAUSE).await;
+            if self.bring_some(target, piece).await? {
+                least = missing;
             }
         }
-        Ok(())
+    }
+
+    /// Fetches what there is memory for. Returns whether that was anything.
+    async fn bring_some(self: &Arc<Self>, target: &Arc<Target>, piece: ByteRange) -> Result<bool, ReadError> {
+        let cached = &target.cached;
+        let _slot = self.slots_fill.acquire().await;
+        cached.wait_for_disk(self.options.patience()).await;
+        let claim = target.claim(piece, piece.len(), Purpose::Fill, |part| {
+            let room = cached.memory().try_reserve(Target::room_for(part))?;
+            Some(Admission { room: Some(room), slot: None })
+        });
+        let started = self.start(target, claim.started, Purpose::Fill);
+        for fetch in claim.running.iter().chain(&started) {
+            // one that was given up, or left something in memory only, is asked for again
+            if let Ended::Failed(e) = fetch.ended().await {
+                return Err(e);
+            }
+        }
+        if claim.refused_from.is_some() {
+            tokio::time::sleep(MEMORY_PAUSE).await;
+        }
+        Ok(!started.is_empty())
     }
 }
 
