@@ -1,6 +1,7 @@
 //! Carrying out the queue of acknowledged drafts ([`crate::drafts::queue`]).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::publish::Attempt;
@@ -32,7 +33,14 @@ impl Filesystem {
                 self.announce(&path);
             }
         }
-        self.queue.lock().add(Waiting { row, ino: draft.ino, wanted, closed_at, due_at });
+        {
+            let mut queue = self.queue.lock();
+            // Looked at under the lock: a drain that has hurried those who waited has said before that it drains, and
+            // nobody hurries who comes later (the RELEASE of a file that its FLUSH has put here already).
+            let draining = self.draining.load(Ordering::Acquire);
+            let due_at = if draining { Clock.now() } else { due_at };
+            queue.add(Waiting { row, ino: draft.ino, wanted, closed_at, due_at });
+        }
         self.queue_changed.notify_one();
     }
 
@@ -97,7 +105,9 @@ impl Filesystem {
         let busy = {
             let k = draft.state.lock();
             let settled = k.published || k.set_aside || k.unlinked;
-            k.row != waiting.row || settled || k.scratch || !k.writers.is_empty()
+            // At the end of the mount nobody changes any more what has been acknowledged: the RELEASE may be on its way.
+            let written = !k.writers.is_empty() && (k.unsaved || !self.draining.load(Ordering::Acquire));
+            k.row != waiting.row || settled || k.scratch || written
         };
         // Who writes to it again publishes it, or queues it, at the last close; who gave it a scratch name, by a rename.
         let listed = self.catalog.entry_by_row(waiting.row)?.is_some_and(|e| e.shown != Shown::Hidden);
