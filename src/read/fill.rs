@@ -121,6 +121,10 @@ impl ObjectReader {
         }
         if claim.refused_from.is_some() {
             tokio::time::sleep(MEMORY_PAUSE).await;
+        } else if !cached.missing_on_disk(piece).is_empty() {
+            // What the disk has refused is missing again; what still waits for it may be by and by.
+            let cache = Arc::clone(&self.cache);
+            let _ = tokio::task::spawn_blocking(move || cache.flush_writes()).await; // fails at shutdown only
         }
         Ok(!started.is_empty())
     }
