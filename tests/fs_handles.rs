@@ -78,13 +78,19 @@ async fn written(fs: &Arc<Filesystem>, bytes: &[u8]) -> (Ino, u64) {
     (looked.attr.ino, opened.fh)
 }
 
+/// A file system with `documents/a.pdf`, closed and not released yet, that waits for an hour to be published.
+async fn acknowledged(home: &Path) -> (Arc<Filesystem>, u64) {
+    let fs = filesystem(home, 60 * MINUTE);
+    let (ino, fh) = written(&fs, b"one").await;
+    fs.flush(caller(), ino, fh).await.unwrap();
+    (fs, fh)
+}
+
 /// The kernel sends a RELEASE some time after the FLUSH that has acknowledged the file: it may come in the middle of a drain...
 #[tokio::test(flavor = "multi_thread")]
 async fn release_in_the_middle_of_a_drain_does_not_put_the_file_off() {
     let home = tempfile::tempdir().unwrap();
-    let fs = filesystem(home.path(), 60 * MINUTE);
-    let (ino, fh) = written(&fs, b"one").await;
-    fs.flush(caller(), ino, fh).await.unwrap();
+    let (fs, fh) = acknowledged(home.path()).await;
     let mut drain = Box::pin(fs.drain(MINUTE / 4, &|_| ()));
     // nobody takes anything from the queue yet: it waits for that
     assert!(futures_util::poll!(drain.as_mut()).is_pending());
@@ -99,9 +105,7 @@ async fn release_in_the_middle_of_a_drain_does_not_put_the_file_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn release_after_a_drain_finds_the_file_published() {
     let home = tempfile::tempdir().unwrap();
-    let fs = filesystem(home.path(), 60 * MINUTE);
-    let (ino, fh) = written(&fs, b"one").await;
-    fs.flush(caller(), ino, fh).await.unwrap();
+    let (fs, fh) = acknowledged(home.path()).await;
     let worker = tokio::spawn(Arc::clone(&fs).work_queue());
     assert_eq!(fs.drain(MINUTE / 4, &|_| ()).await.total(), 0);
     fs.release(fh).await;
