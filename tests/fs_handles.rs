@@ -2,11 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop with what it saw")]
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cairnfs::cache::Cache;
+use cairnfs::cache::{Cache, CacheOptions};
 use cairnfs::catalog::Catalog;
 use cairnfs::drafts::create::{SameBytes, WeakStore};
 use cairnfs::drafts::guard::Guard;
@@ -15,17 +15,27 @@ use cairnfs::fs::{Caller, Filesystem, Options, Ownership, Parts};
 use cairnfs::layout::{Layout, LayoutOptions, builtin_domains};
 use cairnfs::read::{ObjectReader, ReadOptions};
 use cairnfs::store::{Capabilities, DirStore, MetadataPlace, ObjectStore};
-use cairnfs::types::{Ino, NoNotices};
+use cairnfs::types::{ByteRange, Ino, NoNotices, Notices, Told};
+use parking_lot::Mutex;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn filesystem(home: &Path, publish_after: Duration) -> Arc<Filesystem> {
+    filesystem_with(home, publish_after, Cache::in_memory(1 << 20), Arc::new(NoNotices))
+}
+
+fn filesystem_with(
+    home: &Path,
+    publish_after: Duration,
+    cache: Cache,
+    notices: Arc<dyn Notices>,
+) -> Arc<Filesystem> {
     let root = home.join("store");
     std::fs::create_dir(&root).unwrap();
     let store: Arc<dyn ObjectStore> =
         Arc::new(DirStore::new(&root, ".cairnfs/", MetadataPlace::default()).unwrap());
     let catalog = Arc::new(Catalog::open(&home.join("catalog.sqlite"), &store.url()).unwrap());
-    let cache = Arc::new(Cache::in_memory(1 << 20));
+    let cache = Arc::new(cache);
     let parts = Parts {
         capabilities: Capabilities {
             atomic_create: true,
@@ -37,7 +47,7 @@ fn filesystem(home: &Path, publish_after: Duration) -> Arc<Filesystem> {
         staging: Arc::new(Staging::open(&home.join("staging"), 0, None).unwrap()),
         guard: Arc::new(Guard::open(&home.join("guard"), Arc::clone(&catalog), MINUTE).unwrap()),
         reader: ObjectReader::new(Arc::clone(&store), Arc::clone(&cache), ReadOptions::default()),
-        notices: Arc::new(NoNotices),
+        notices,
         store,
         catalog,
         cache,
@@ -135,4 +145,69 @@ async fn unknown_handle_is_reopened_once_and_counts_until_its_release() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(fs.status().unwrap().handles, count - 1);
+}
+
+/// A kernel that takes pages one piece at a time, when it is told to.
+struct SlowKernel {
+    takes: Mutex<mpsc::Receiver<()>>,
+    offered: Mutex<Vec<u64>>,
+}
+
+impl Notices for SlowKernel {
+    fn entry_changed(&self, _: Ino, _: &str) {}
+
+    fn entry_changed_told(&self, _: Ino, _: &str) -> Told {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn left_behind(&self, _: Ino, _: ByteRange) {}
+
+    fn keep_pages(&self, _: Ino, offset: u64, _: &[u8]) -> bool {
+        self.offered.lock().push(offset);
+        self.takes.lock().recv().is_ok()
+    }
+
+    fn appeared(&self, _: &str) {}
+
+    fn announced(&self) -> Told {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Nothing is handed to the kernel for a reader that has closed: the inode may mean another content then.
+#[tokio::test(flavor = "multi_thread")]
+async fn content_is_handed_over_no_longer_than_until_its_reader_closes() {
+    let home = tempfile::tempdir().unwrap();
+    let (take, takes) = mpsc::channel();
+    let kernel = Arc::new(SlowKernel { takes: Mutex::new(takes), offered: Mutex::default() });
+    let cache = Cache::open(CacheOptions::new(&home.path().join("cache"))).unwrap();
+    let notices: Arc<dyn Notices> = Arc::<SlowKernel>::clone(&kernel);
+    let fs = filesystem_with(home.path(), Duration::ZERO, cache, notices);
+    std::fs::create_dir_all(home.path().join("store/documents")).unwrap();
+    std::fs::write(home.path().join("store/documents/b.pdf"), vec![7; 8 << 20]).unwrap();
+    let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
+    let ino = fs.lookup(caller(), documents, b"b.pdf").await.unwrap().attr.ino;
+    let fh = fs.open(caller(), ino, libc::O_RDONLY).await.unwrap().fh;
+    let until = Instant::now() + MINUTE / 2;
+    for at in (0..8_u64).cycle() {
+        // now here, now there
+        assert_eq!(fs.read(ino, fh, at * 3 % 8 << 20, 4096).await.unwrap(), vec![7; 4096]);
+        if !kernel.offered.lock().is_empty() {
+            break;
+        }
+        assert!(Instant::now() < until, "nothing is handed over");
+    }
+    take.send(()).unwrap();
+    while kernel.offered.lock().len() < 2 {
+        assert!(Instant::now() < until, "nothing more is handed over");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    fs.release(fh).await;
+    (0..8).for_each(|_| take.send(()).unwrap());
+    drop(fs);
+    while Arc::strong_count(&kernel) > 1 {
+        assert!(Instant::now() < until, "it never ends");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(*kernel.offered.lock(), [0, 1 << 20]);
 }

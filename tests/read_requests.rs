@@ -10,6 +10,7 @@
 
 mod read_support;
 
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,6 +164,18 @@ async fn random_reader_that_stays_gets_the_object_in_the_background() {
     }
     // at most what scattered reads and the background fetched at the same moment
     assert!(lab.store.sent_bytes() < 2 * size as u64);
+    // whoever asks first is told of it
+    let other = lab.reader.open(object.version().clone(), None);
+    let mut file = None;
+    eventually("the end of the background fetch", || {
+        file = other.take_filled();
+        file.is_some()
+    })
+    .await;
+    assert!(object.take_filled().is_none());
+    let mut bytes = Vec::new();
+    file.unwrap().read_to_end(&mut bytes).unwrap();
+    assert!(bytes == content(8, size));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@
 mod attr;
 mod error;
 mod expiry;
+mod hand_over;
 mod handle;
 mod housekeeping;
 mod kept;

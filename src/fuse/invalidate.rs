@@ -33,6 +33,8 @@ pub struct Invalidator {
     /// Whether the kernel reads the cache's files itself, so that it needs no pages of its own.
     pages: AtomicBool,
     waiting: Mutex<Option<mpsc::Receiver<Change>>>,
+    /// For pages that the caller may wait for.
+    notifier: Mutex<Option<Notifier>>,
     /// For those who watch directories.
     pub(super) announcer: Announcer,
 }
@@ -44,6 +46,7 @@ impl Default for Invalidator {
             queue: Mutex::new(Some(queue)),
             pages: AtomicBool::new(false),
             waiting: Mutex::new(Some(waiting)),
+            notifier: Mutex::new(None),
             announcer: Announcer::default(),
         }
     }
@@ -56,6 +59,7 @@ impl Invalidator {
     /// No thread can be started.
     pub(super) fn start(&self, notifier: Notifier) -> std::io::Result<()> {
         let Some(changes) = self.waiting.lock().take() else { return Ok(()) };
+        *self.notifier.lock() = Some(notifier.clone());
         thread::Builder::new().name("invalidator".into()).spawn(move || {
             for change in changes {
                 tell(&notifier, change);
@@ -72,6 +76,7 @@ impl Invalidator {
     /// Ends the sending: during an unmount a notification can block for ever.
     pub(super) fn disarm(&self) {
         *self.queue.lock() = None;
+        *self.notifier.lock() = None;
     }
 }
 
@@ -128,6 +133,12 @@ impl Notices for Invalidator {
         if self.pages.load(Ordering::Relaxed) {
             self.send(Change::Pages { ino, range });
         }
+    }
+
+    fn keep_pages(&self, ino: Ino, offset: u64, bytes: &[u8]) -> bool {
+        let Some(notifier) = self.notifier.lock().clone() else { return false };
+        let stored = notifier.store(INodeNo(ino.0), offset, bytes);
+        stored.inspect_err(|e| tracing::debug!("the kernel takes no pages of inode {ino}: {e}")).is_ok()
     }
 
     fn appeared(&self, path: &str) {

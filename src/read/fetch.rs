@@ -1,7 +1,7 @@
 //! Carrying out transfers: the task that moves one range from the store into the cache.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub(super) struct Target {
     pub cached: Arc<CachedObject>,
     pub inflight: Inflight,
     pub handles: AtomicUsize,
+    /// The background has brought all of it to disk, and no reader was told yet.
+    pub filled: AtomicBool,
 }
 
 /// What a transfer needs before it begins. One that a reader waits for gets its memory later, waiting for it.

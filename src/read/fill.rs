@@ -49,7 +49,8 @@ impl OpenObject {
 }
 
 impl ObjectReader {
-    /// Begins to fetch the whole of `target` to disk, until its last handle is closed.
+    /// Begins to fetch the whole of `target` to disk, until its last handle is closed; [`OpenObject::take_filled`] tells of
+    /// the end.
     pub(super) fn fill(self: &Arc<Self>, target: &Arc<Target>) {
         let (reader, target) = (Arc::clone(self), Arc::clone(target));
         self.runtime.spawn(async move {
@@ -58,6 +59,8 @@ impl ObjectReader {
                 let ReadError::Unavailable { .. } = e else { return };
                 tokio::time::sleep(OUTAGE_PAUSE).await;
             }
+            reader.write_out().await;
+            target.filled.store(true, Ordering::Release);
         });
     }
 
@@ -123,10 +126,15 @@ impl ObjectReader {
             tokio::time::sleep(MEMORY_PAUSE).await;
         } else if !cached.missing_on_disk(piece).is_empty() {
             // What the disk has refused is missing again; what still waits for it may be by and by.
-            let cache = Arc::clone(&self.cache);
-            let _ = tokio::task::spawn_blocking(move || cache.flush_writes()).await; // fails at shutdown only
+            self.write_out().await;
         }
         Ok(!started.is_empty())
+    }
+
+    /// Waits until what was fetched so far is on disk or cannot be.
+    async fn write_out(&self) {
+        let cache = Arc::clone(&self.cache);
+        let _ = tokio::task::spawn_blocking(move || cache.flush_writes()).await; // fails at shutdown only
     }
 }
 

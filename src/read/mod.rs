@@ -26,7 +26,7 @@ mod transfer;
 mod whole;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -155,6 +155,7 @@ impl ObjectReader {
                 cached: self.cache.open_version(&version),
                 inflight: inflight::Inflight::default(),
                 handles: AtomicUsize::new(0),
+                filled: AtomicBool::new(false),
             });
             open.insert(version, Arc::downgrade(&target));
             target

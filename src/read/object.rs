@@ -123,6 +123,16 @@ impl OpenObject {
         Some(range)
     }
 
+    /// Returns the host file, as [`OpenObject::complete_cache_file`] does, once the background has brought all of it for a
+    /// random reader that stays. To one reader, and once.
+    pub fn take_filled(&self) -> Option<File> {
+        if !self.target.filled.load(Ordering::Acquire) {
+            return None;
+        }
+        let file = self.complete_cache_file()?;
+        self.target.filled.swap(false, Ordering::AcqRel).then_some(file)
+    }
+
     /// Returns whether all of it is on disk, verified or not.
     pub fn is_complete(&self) -> bool {
         self.target.cached.is_complete()

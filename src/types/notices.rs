@@ -7,8 +7,8 @@ use super::{ByteRange, Ino};
 
 /// Receives word of names that changed without the kernel having asked for it.
 ///
-/// Implementations must return at once and do the telling elsewhere: it takes kernel locks that a request in
-/// progress may hold.
+/// Implementations must return at once, where nothing else is said, and do the telling elsewhere: it takes kernel locks
+/// that a request in progress may hold.
 pub trait Notices: Send + Sync + 'static {
     /// `name` in the directory `parent` appeared, vanished, or means something else now.
     fn entry_changed(&self, parent: Ino, name: &str);
@@ -20,6 +20,11 @@ pub trait Notices: Send + Sync + 'static {
     /// A reader of the file `ino` has left these bytes of an object behind, and they are complete on disk here: the kernel
     /// need not keep them, too, where it reads the cache's files itself.
     fn left_behind(&self, ino: Ino, range: ByteRange);
+
+    /// Gives the kernel pages of the file `ino`, to be kept as those that it has read: `bytes` at `offset`, whole pages but at
+    /// the end of the file. Returns whether it takes more. Waits for reads of these pages, so it must not be called by
+    /// who answers reads.
+    fn keep_pages(&self, ino: Ino, offset: u64, bytes: &[u8]) -> bool;
 
     /// A file shows up at `path`, from the root of the mount, which nobody has called by that name: who watches its
     /// directory should hear of it.
@@ -45,6 +50,10 @@ impl Notices for NoNotices {
     }
 
     fn left_behind(&self, _: Ino, _: ByteRange) {}
+
+    fn keep_pages(&self, _: Ino, _: u64, _: &[u8]) -> bool {
+        false
+    }
 
     fn appeared(&self, _: &str) {}
 

@@ -101,6 +101,48 @@ fn s7_4_pages_that_a_reader_left_behind_are_dropped_once_they_are_in_the_cache_f
     past_the_daemon(&mount, || assert!(fs::read(&path).unwrap() == data));
 }
 
+/// Counts the pages of an open file that the kernel has.
+const RESIDENT: &str = "
+def resident(fd, size):
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t] + 3 * [ctypes.c_int] + [ctypes.c_long]
+    libc.mincore.argtypes, libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p], [ctypes.c_void_p, ctypes.c_size_t]
+    place, pages = libc.mmap(None, size, 1, 1, fd, 0), (ctypes.c_ubyte * -(-size // 4096))()
+    assert libc.mincore(place, size, pages) == 0 and libc.munmap(place, size) == 0
+    return sum(page & 1 for page in pages)
+";
+
+#[test]
+fn s7_4_random_reader_that_stays_has_the_whole_object_in_the_page_cache() {
+    let data = content(8, 24 * MIB + 4321);
+    let mount = Setup::new(Kind::S3).object("documents/a.pdf", data.clone()).start();
+    let mut reader = mount.actor();
+    reader.run(RESIDENT);
+    reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
+    // nobody reads ahead for it
+    reader.run("os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)");
+    let pages = data.len().div_ceil(4096);
+    let mut reads = 0_usize;
+    eventually("the kernel has all of it", || {
+        for _ in 0..20 {
+            let page = reads * 7_919 % pages;
+            let read = reader.text(&format!("os.pread(fd, 4096, {}).hex()", page * 4096));
+            assert!(
+                read == hex::encode(&data[page * 4096..data.len().min((page + 1) * 4096)]),
+                "page {page}"
+            );
+            reads += 1;
+        }
+        reader.run(&format!("resident(fd, {})", data.len())) == serde_json::json!(pages)
+    });
+    assert!(reads < pages / 2, "it has read all of it itself");
+    past_the_daemon(&mount, || assert!(reader.text("os.pread(fd, 1 << 30, 0).hex()") == hex::encode(&data)));
+    reader.run("os.close(fd)");
+    no_handles(&mount);
+    assert!(mount.read("documents/a.pdf") == data);
+}
+
 #[test]
 fn s7_4_20_complete_object_is_read_past_the_daemon_whatever_reads_it() {
     if !only_as_root() {

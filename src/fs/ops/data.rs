@@ -26,6 +26,9 @@ impl Filesystem {
                 if let Some(range) = object.left_behind() {
                     self.notices.left_behind(ino, range);
                 }
+                if let Some(content) = object.take_filled() {
+                    self.hand_over(ino, &handle, content);
+                }
                 read.inspect_err(|e| {
                     if matches!(e, FsError::Stale) {
                         self.look_again(ino);
