@@ -114,6 +114,8 @@ pub fn mount(
     }
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(THREADS);
+    // Each has requests of its own in the kernel, and none waits for another's lock.
+    config.clone_fd = true;
     let refused = |source| MountError::Refused { path: mountpoint.clone(), source };
     let session = Session::new(adapter, &mountpoint, &config).map_err(|source| match source.kind() {
         // Only who is not root needs the helper, and only it can be missing now: the mountpoint has been looked at.
