@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
 
 HZ = os.sysconf("SC_CLK_TCK")
@@ -62,7 +63,31 @@ def drop_caches():
     os.sync()
     with open("/proc/sys/vm/drop_caches", "w") as file:
         file.write("3")
+    touch_memory()
     time.sleep(0.3)
+
+
+# touches its share of the memory with all processors at once, and gives it back to the kernel
+TOUCH = """
+import mmap, sys
+share = int(sys.argv[1])
+memory = mmap.mmap(-1, share)
+memory.madvise(mmap.MADV_HUGEPAGE)
+for at in range(0, share, mmap.PAGESIZE):
+    memory[at] = 1
+"""
+TOUCHED = 2 << 30
+
+
+def touch_memory():
+    """Has as much free memory at hand as anybody here uses for pages.
+
+    The kernel of a virtual machine tells its host which memory is free (free page reporting, after 2 s), and the host takes
+    it. The first touch brings it back, for up to 3.5 s of system time a GiB, charged to whoever happens to get it.
+    """
+    touch = [sys.executable, "-c", TOUCH, str(TOUCHED // CORES)]
+    for process in [subprocess.Popen(touch) for _ in range(CORES)]:
+        process.wait()
 
 
 class Meter:
