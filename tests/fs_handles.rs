@@ -180,7 +180,7 @@ async fn content_is_handed_over_no_longer_than_until_its_reader_closes() {
     let home = tempfile::tempdir().unwrap();
     let (take, takes) = mpsc::channel();
     let kernel = Arc::new(SlowKernel { takes: Mutex::new(takes), offered: Mutex::default() });
-    let cache = Cache::open(CacheOptions::new(&home.path().join("cache"))).unwrap();
+    let cache = Cache::open(CacheOptions::new(home.path().join("cache"))).unwrap();
     let notices: Arc<dyn Notices> = Arc::<SlowKernel>::clone(&kernel);
     let fs = filesystem_with(home.path(), Duration::ZERO, cache, notices);
     std::fs::create_dir_all(home.path().join("store/documents")).unwrap();
@@ -191,7 +191,7 @@ async fn content_is_handed_over_no_longer_than_until_its_reader_closes() {
     let until = Instant::now() + MINUTE / 2;
     for at in (0..8_u64).cycle() {
         // now here, now there
-        assert_eq!(fs.read(ino, fh, at * 3 % 8 << 20, 4096).await.unwrap(), vec![7; 4096]);
+        assert_eq!(fs.read(ino, fh, (at * 3 % 8) << 20, 4096).await.unwrap(), vec![7; 4096]);
         if !kernel.offered.lock().is_empty() {
             break;
         }

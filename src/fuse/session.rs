@@ -1,5 +1,6 @@
 //! Mounting, serving, unmounting.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use super::features::Feature;
 use super::invalidate::Invalidator;
 use super::passthrough::Passthrough;
 use crate::fs::Filesystem;
+
+/// Where the kernel's side is opened.
+const DEVICE: &str = "/dev/fuse";
 
 /// Threads that take requests from the kernel. Calls that wait leave them at once.
 const THREADS: usize = 4;
@@ -93,7 +97,7 @@ pub fn mount(
     options: &MountOptions,
     runtime: &Handle,
 ) -> Result<Mounted, MountError> {
-    if !Path::new("/dev/fuse").exists() {
+    if !Path::new(DEVICE).exists() {
         return Err(MountError::NoDevice);
     }
     let mountpoint = usable(mountpoint)?;
@@ -114,8 +118,9 @@ pub fn mount(
     }
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(THREADS);
-    // Each has requests of its own in the kernel, and none waits for another's lock.
-    config.clone_fd = true;
+    // Each has requests of its own in the kernel then, and none waits for another's lock. It is opened once more for that,
+    // which the helper may do for those who may not themselves.
+    config.clone_fd = File::options().read(true).write(true).open(DEVICE).is_ok();
     let refused = |source| MountError::Refused { path: mountpoint.clone(), source };
     let session = Session::new(adapter, &mountpoint, &config).map_err(|source| match source.kind() {
         // Only who is not root needs the helper, and only it can be missing now: the mountpoint has been looked at.
