@@ -26,8 +26,11 @@ const LEFT_BEHIND: u64 = 8 * BLOCK;
 /// Objects below this size are read as fast through the daemon.
 const SETTLE_SIZE: u64 = 8 * BLOCK;
 
-/// The longest that an open waits for the disk: what waits there is at most half of the memory budget.
-const SETTLE: Duration = Duration::from_millis(100);
+/// The longest that an open waits for the disk: what waits there is at most half of the memory budget...
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// ...and no longer than reading all of it through the daemon takes, at this many bytes in a millisecond.
+const SETTLE_SPEED: u64 = 2 << 20;
 
 /// A version that is open for one reader. Dropping it closes it.
 pub struct OpenObject {
@@ -104,7 +107,8 @@ impl OpenObject {
         if self.target.cached.can_be_kept() && self.target.cached.missing(whole).is_empty() {
             let cache = Arc::clone(&self.reader.cache);
             let written = tokio::task::spawn_blocking(move || cache.flush_writes());
-            if timeout(SETTLE, written).await.is_err() {
+            let longest = SETTLE.min(Duration::from_millis(size / SETTLE_SPEED));
+            if timeout(longest, written).await.is_err() {
                 tracing::debug!("'{}' is opened before all of it is on disk", self.version().key);
             }
         }
