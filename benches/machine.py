@@ -81,7 +81,7 @@ memory.madvise(mmap.MADV_HUGEPAGE)
 for at in range(0, share, mmap.PAGESIZE):
     memory[at] = 1
 """
-TOUCHED = 2 << 30
+TOUCHED = 4 << 30
 
 
 def touch_memory():
