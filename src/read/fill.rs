@@ -132,7 +132,7 @@ impl ObjectReader {
     }
 
     /// Waits until what was fetched so far is on disk or cannot be.
-    async fn write_out(&self) {
+    pub(super) async fn write_out(&self) {
         let cache = Arc::clone(&self.cache);
         let _ = tokio::task::spawn_blocking(move || cache.flush_writes()).await; // fails at shutdown only
     }
