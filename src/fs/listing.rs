@@ -300,17 +300,15 @@ impl Filesystem {
         if same { Ok(()) } else { Err(FsError::Stale) }
     }
 
-    /// Asks in the background what the store has under the name of `ino`: a read has found that it is another version.
-    pub(super) fn look_again(&self, ino: Ino) {
-        let Some(fs) = self.me.upgrade() else { return };
-        self.tasks.spawn(async move {
-            let Ok(Some(entry)) = fs.catalog.entry(ino) else { return };
-            if entry.shown != Shown::Listed || entry.kind != Kind::Object {
-                return; // known already
-            }
-            let Ok((dir, path)) = fs.dir(entry.parent) else { return };
+    /// Asks what the store has under the name of `ino`, where a read has found that it is another version, and waits until
+    /// the kernel knows: who opens the name once that read has failed must not meet the old version again.
+    pub(super) async fn look_again(&self, ino: Ino) {
+        let Ok(Some(entry)) = self.catalog.entry(ino) else { return };
+        if entry.shown == Shown::Listed && entry.kind == Kind::Object {
+            let Ok((dir, path)) = self.dir(entry.parent) else { return };
             // The next listing tells what cannot be learned now.
-            let _ = fs.ask_for_object(&entry, &dir, &path).await;
-        });
+            let _ = self.ask_for_object(&entry, &dir, &path).await;
+        }
+        self.notices.entry_changed_told(entry.parent, &entry.name).await;
     }
 }

@@ -25,8 +25,10 @@ fn s6_4_object_with_a_scratch_name_is_shown_and_read(kind: Kind) {
     actor.run(&format!("f = p('{KEY}')"));
     assert_eq!(actor.fails("os.truncate(f, 3)"), "EPERM");
     assert_eq!(actor.fails("os.open(f, os.O_WRONLY | os.O_CREAT | os.O_EXCL)"), "EEXIST");
-    // opened for writing and not changed: still the object
-    actor.run("os.close(os.open(f, os.O_RDWR)); os.utime(f)");
+    // opened for writing and not changed: still the object, also before its close has been told of
+    actor.run("fd = os.open(f, os.O_RDWR)");
+    assert_eq!(actor.text("os.getxattr(f, 'user.cairn.state').decode()"), "object");
+    actor.run("os.close(fd); os.utime(f)");
     assert_eq!(actor.text("os.getxattr(f, 'user.cairn.state').decode()"), "object");
     mount.stop();
     mount.expect_objects(&[(KEY, OLD)]);

@@ -1,11 +1,15 @@
 //! Section 7: what readers get, and what is asked of the store for it.
 
+use std::time::Duration;
+
 use crate::FRESH;
 use crate::support::mount::{Kind, Setup, TestMount, content, eventually};
+use crate::support::s3server::When;
 
 on_both_stores! {
     s7_1_open_file_is_one_version,
     s7_1_version_that_is_gone_is_estale,
+    s7_1_name_leads_to_the_new_version_once_a_read_was_estale,
     s7_1_another_version_is_another_inode,
     s7_2_bytes_come_from_the_cache,
     s7_2_cache_survives_restart_and_kill,
@@ -58,6 +62,23 @@ fn s7_1_version_that_is_gone_is_estale(kind: Kind) {
     assert_eq!(reader.run("read(p('documents/new.pdf')) == content(4, 300_000)"), true);
     assert_eq!(reader.fails("os.open(p('documents/gone.pdf'), os.O_RDONLY)"), "ENOENT");
     reader.run("for fd in (a, b, c): os.close(fd)");
+    mount.stop();
+}
+
+fn s7_1_name_leads_to_the_new_version_once_a_read_was_estale(kind: Kind) {
+    let mut mount = Setup::new(kind).object("documents/a.pdf", content(1, 300_000)).start();
+    let mut reader = mount.actor();
+    // listings are fresh for a while: nothing but the read that fails asks for the name again
+    reader.run("f = p('documents/a.pdf'); fd = os.open(f, os.O_RDONLY)");
+    mount.put_object("documents/a.pdf", &content(2, 300_000));
+    if kind == Kind::S3 {
+        let head = When::method("HEAD", "documents/");
+        mount.server().faults().always_meanwhile(head, || std::thread::sleep(Duration::from_millis(500)));
+    }
+    reader.run("os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)");
+    assert_eq!(reader.fails("os.pread(fd, 300_000, 0)"), "ESTALE");
+    assert_eq!(reader.run("read(f) == content(2, 300_000)"), true);
+    reader.run("os.close(fd)");
     mount.stop();
 }
 

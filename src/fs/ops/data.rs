@@ -29,11 +29,10 @@ impl Filesystem {
                 if let Some(content) = object.take_filled() {
                     self.hand_over(ino, &handle, content);
                 }
-                read.inspect_err(|e| {
-                    if matches!(e, FsError::Stale) {
-                        self.look_again(ino);
-                    }
-                })
+                if matches!(read, Err(FsError::Stale)) {
+                    self.look_again(ino).await;
+                }
+                read
             }
             Handle::Draft { draft, .. } => {
                 let origin = draft.state.lock().origin.clone();

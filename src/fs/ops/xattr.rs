@@ -98,6 +98,8 @@ impl Filesystem {
         let Some(draft) = self.local(entry.ino)? else { return Ok("object") };
         let k = draft.state.lock();
         Ok(match () {
+            // A cover that nobody has changed is not there: it goes with its RELEASE, which comes some time after the close.
+            () if k.scratch && k.beside.is_some() && !k.changed => "object",
             () if k.scratch => "scratch",
             () if k.set_aside => "failed",
             () if k.publishing && !k.queued => "publishing",
