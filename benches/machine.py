@@ -66,45 +66,6 @@ def drop_caches():
     time.sleep(0.3)
 
 
-def start_cold():
-    """Makes the next run one of a file that nobody has read: nothing is in the page cache, and memory for it is at hand.
-
-    The kernel of a virtual machine tells its host which memory is free (free page reporting, 2 s after something was freed),
-    and the host takes it. The first touch brings it back, for up to 3.5 s of system time a GiB, charged to whoever happens
-    to get it. So memory is held until what else is free has been told, and given back when the run begins. What the page
-    cache has just given is taken for it, as far as it goes: the host keeps more of the disk, the less is taken from it.
-    """
-    drop_caches()
-    holders = [hold_memory(HELD // CORES) for _ in range(CORES)]
-    for holder in holders:
-        holder.stdout.read(1)
-    time.sleep(REPORTED)
-    for holder in holders:
-        holder.communicate()
-
-
-# as much as anybody here uses for pages, and how long the kernel takes to tell of what is free
-HELD = 3 << 30
-REPORTED = 3
-
-HOLD = """
-import mmap, sys
-share = int(sys.argv[1])
-memory = mmap.mmap(-1, share)
-memory.madvise(mmap.MADV_HUGEPAGE)
-for at in range(0, share, mmap.PAGESIZE):
-    memory[at] = 1
-print(".", end="", flush=True)
-sys.stdin.read()
-"""
-
-
-def hold_memory(share):
-    """Starts a process that touches `share` bytes, writes a byte then, and ends with its input."""
-    command = [sys.executable, "-c", HOLD, str(share)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-
 class Meter:
     """Measures what happens in a `with`: `wall`, and `costs` of a daemon, of its server and of everybody else."""
 

@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from machine import Meter, drop_caches, start_cold
+from machine import Meter, drop_caches
 from place import MIB, small_name
 
 
@@ -49,7 +49,7 @@ def read_big(fs, server, data):
 def sequential(fs, server, data, _scale, _run):
     """One large file that nobody has read."""
     with fs.mounted(server):
-        start_cold()
+        drop_caches()
         speed, costs = read_big(fs, server, data)
         yield {"seq_cold": speed}, "MB/s", costs
         if fs.pid:
@@ -88,7 +88,7 @@ def offsets(count, size, run):
 def first_random(fs, server, data, scale, run):
     """The first random reads of a large file that nobody has read."""
     with fs.mounted(server):
-        start_cold()
+        drop_caches()
         took = []
         with Meter(fs.pid, server.pid) as meter:
             file = os.open(fs.root / "big/one", os.O_RDONLY)
@@ -114,7 +114,7 @@ def fio(path, seconds, run):
 def random_cold(fs, server, _data, scale, run):
     """Random reads for some seconds, of a large file that nobody has read."""
     with fs.mounted(server):
-        start_cold()
+        drop_caches()
         with Meter(fs.pid, server.pid) as meter:
             iops = fio(fs.root / "big/one", scale.fio_seconds, run)
         yield {"rand_cold": iops}, "IOPS", meter.costs
@@ -130,7 +130,7 @@ def shuffled(data, run):
 def small(fs, server, data, _scale, run):
     """Open, the first 4 KiB and close of many small files that nobody has read."""
     with fs.mounted(server):
-        start_cold()
+        drop_caches()
         took = []
         with Meter(fs.pid, server.pid) as meter:
             for name in shuffled(data, run):
@@ -152,7 +152,7 @@ def percentiles(took):
 def parallel(fs, server, data, _scale, _run):
     """Four large files at once."""
     with fs.mounted(server):
-        start_cold()
+        drop_caches()
         with Meter(fs.pid, server.pid) as meter:
             sizes = at_once([lambda i=i: read_all(fs.root / f"big/part{i}") for i in range(4)])
         expect(sizes, [data.parallel] * 4)

@@ -26,9 +26,9 @@ use super::version::Version;
 use crate::types::{ByteRange, Sha256Hex};
 
 /// The content is written in pieces of this size. A write gets pages as large as itself where the file system can have
-/// them (ext4 since Linux 6.16), and in a virtual machine copying into pages of 1 MiB took longer than all the rest of a
-/// cold read; into pages of 512 KiB it did where other programs had used the memory before.
-const WRITE_PIECE: usize = 256 * 1024;
+/// them (ext4 since Linux 6.16), and the larger they are, the likelier they lie in memory that nobody has used for a while:
+/// the host of a virtual machine has taken that, and bringing it back took longer than all the rest of a cold read.
+const WRITE_PIECE: usize = 64 * 1024;
 
 /// Where the two files of a version are.
 #[derive(Debug, Clone)]
