@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import time
 
 HZ = os.sysconf("SC_CLK_TCK")
