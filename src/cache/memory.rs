@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::buf::Limit;
 use bytes::{BufMut, Bytes};
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::chunks::{BLOCK, to_usize};
 use super::front::{Evict, Extent, Front};
@@ -50,7 +50,7 @@ impl Memory {
         Self {
             free: Arc::new(Semaphore::new(to_usize(u64::from(total_units)))),
             total_units,
-            pool: Arc::new(Pool { blocks: Mutex::new(Vec::new()), limit: pooled }),
+            pool: Arc::new(Pool { blocks: Mutex::new(Vec::new()), limit: pooled, freed: Notify::new() }),
             front: Mutex::new(Front::new()),
             starving: AtomicU64::new(0),
         }
@@ -76,13 +76,25 @@ impl Memory {
         self.take(units, Evict::Polite)
     }
 
+    /// Takes room for `bytes` as [`Memory::try_reserve`] does, once there is some.
+    pub async fn reserve_politely(&self, bytes: u64) -> Reservation {
+        loop {
+            // made before the look, so that what comes free after it is not missed
+            let freed = self.pool.freed.notified();
+            if let Some(room) = self.try_reserve(bytes) {
+                return room;
+            }
+            freed.await;
+        }
+    }
+
     /// Takes room for `bytes` for a reader who waits.
     pub async fn reserve(&self, bytes: u64) -> Reservation {
         let units = self.units(bytes);
         if let Some(taken) = self.take(units, Evict::Anything) {
             return taken;
         }
-        let _starving = Starving::new(&self.starving, units);
+        let _starving = Starving::new(self, units);
         // once more, now that newcomers are evicted for us: one may have come between
         if let Some(taken) = self.take(units, Evict::Anything) {
             return taken;
@@ -110,12 +122,20 @@ impl Memory {
     pub(super) fn set_clean(&self, file: FileId, range: ByteRange) {
         self.front().set_clean(file, range);
         self.feed_starving();
+        self.pool.freed.notify_waiters();
     }
 
     /// See [`Front::pass`].
     pub(super) fn pass(&self, file: FileId, range: ByteRange, drop: bool) {
         let gone = self.front().pass(file, range, drop);
         std::mem::drop(gone);
+        self.pool.freed.notify_waiters();
+    }
+
+    /// See [`Front::set_read`].
+    pub(super) fn set_read(&self, file: FileId, range: ByteRange) {
+        self.front().set_read(file, range);
+        self.pool.freed.notify_waiters();
     }
 
     /// See [`Front::forget`].
@@ -159,20 +179,21 @@ impl Memory {
 
 /// Counts a waiting reader in, and out again also where its future is dropped.
 struct Starving<'a> {
-    counter: &'a AtomicU64,
+    memory: &'a Memory,
     units: u64,
 }
 
 impl<'a> Starving<'a> {
-    fn new(counter: &'a AtomicU64, units: u32) -> Self {
-        counter.fetch_add(u64::from(units), Ordering::Relaxed);
-        Self { counter, units: u64::from(units) }
+    fn new(memory: &'a Memory, units: u32) -> Self {
+        memory.starving.fetch_add(u64::from(units), Ordering::Relaxed);
+        Self { memory, units: u64::from(units) }
     }
 }
 
 impl Drop for Starving<'_> {
     fn drop(&mut self) {
-        self.counter.fetch_sub(self.units, Ordering::Relaxed);
+        self.memory.starving.fetch_sub(self.units, Ordering::Relaxed);
+        self.memory.pool.freed.notify_waiters();
     }
 }
 
@@ -190,7 +211,14 @@ impl Reservation {
         let units = to_usize(capacity.div_ceil(UNIT));
         let permit = self.permit.as_mut().and_then(|p| p.split(units.min(p.num_permits())));
         let data = if capacity == BLOCK { self.pool.take() } else { Vec::with_capacity(to_usize(capacity)) };
-        Buffer { data, capacity: to_usize(capacity), _permit: permit, pool: Arc::clone(&self.pool) }
+        Buffer { data, capacity: to_usize(capacity), permit, pool: Arc::clone(&self.pool) }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.pool.freed.notify_waiters();
     }
 }
 
@@ -199,7 +227,7 @@ impl Reservation {
 pub struct Buffer {
     data: Vec<u8>,
     capacity: usize,
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
     pool: Arc<Pool>,
 }
 
@@ -237,6 +265,8 @@ impl Drop for Buffer {
         if self.capacity == to_usize(BLOCK) {
             self.pool.put(std::mem::take(&mut self.data));
         }
+        drop(self.permit.take());
+        self.pool.freed.notify_waiters();
     }
 }
 
@@ -245,6 +275,8 @@ impl Drop for Buffer {
 struct Pool {
     blocks: Mutex<Vec<Vec<u8>>>,
     limit: usize,
+    /// Told whenever room may have come free.
+    freed: Notify,
 }
 
 impl Pool {
@@ -331,6 +363,30 @@ mod tests {
         assert!(memory.try_reserve(1).is_none());
         memory.insert(FILE, late, false, true);
         assert!(waiting.await.unwrap());
+    }
+
+    /// Fills a budget of one block by `fill`, and sees that `event` wakes who waits for it politely.
+    async fn wakes<T>(fill: impl FnOnce(&Memory) -> T, event: impl FnOnce(&Memory, T)) {
+        let memory = Memory::new(BLOCK);
+        let held = fill(&memory);
+        let mut waiting = Box::pin(memory.reserve_politely(BLOCK));
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        event(&memory, held);
+        assert!(futures_util::poll!(waiting.as_mut()).is_ready());
+    }
+
+    #[tokio::test]
+    async fn reserve_politely_is_woken_by_whatever_makes_room() {
+        let all = ByteRange { start: 0, end: BLOCK };
+        wakes(|m| extent(m, 0, BLOCK), |_, lent| drop(lent)).await;
+        wakes(|m| m.try_reserve(BLOCK), |_, room| drop(room)).await;
+        wakes(|m| m.insert(FILE, extent(m, 0, BLOCK), true, false), |m, ()| m.set_clean(FILE, all)).await;
+        wakes(|m| m.insert(FILE, extent(m, 0, BLOCK), false, true), |m, ()| m.set_read(FILE, all)).await;
+        wakes(|m| m.insert(FILE, extent(m, 0, BLOCK), false, true), |m, ()| m.pass(FILE, all, false)).await;
+        let starving = |m: &Memory| {
+            m.starving.fetch_add(1, Ordering::Relaxed);
+        };
+        wakes(starving, |m, ()| drop(Starving { memory: m, units: 1 })).await;
     }
 
     #[test]

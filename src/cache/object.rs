@@ -178,7 +178,7 @@ impl CachedObject {
 
     /// Tells that nobody is expected to come for `range` any more.
     pub fn expect_no_reader(&self, range: ByteRange) {
-        self.shared.memory.front().set_read(self.id, range);
+        self.shared.memory.set_read(self.id, range);
     }
 
     /// Returns whether all of it is on disk.

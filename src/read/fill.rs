@@ -18,9 +18,6 @@ use super::{ObjectReader, OpenObject, REQUESTS_FILL};
 use crate::cache::{BLOCK, CachedObject};
 use crate::types::ByteRange;
 
-/// How long it waits for memory before it asks again.
-const MEMORY_PAUSE: Duration = Duration::from_millis(10);
-
 /// How long the background waits for a store that has been away for longer than the patience.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(10);
 
@@ -122,8 +119,9 @@ impl ObjectReader {
                 return Err(e);
             }
         }
-        if claim.refused_from.is_some() {
-            tokio::time::sleep(MEMORY_PAUSE).await;
+        if let Some(from) = claim.refused_from {
+            let part = ByteRange { start: from, end: piece.end };
+            drop(cached.memory().reserve_politely(Target::room_for(part)).await);
         } else if !cached.missing_on_disk(piece).is_empty() {
             // What the disk has refused is missing again; what still waits for it may be by and by.
             self.write_out().await;

@@ -48,7 +48,8 @@ use pressure::Pressure;
 pub struct ReadOptions {
     /// The longest that a read may take (semantics 8.3).
     pub deadline: Duration,
-    /// The most that is fetched ahead of one reader, in bytes.
+    /// The most that is fetched ahead of one reader, in bytes. Three quarters of the cache's memory are shared out among those
+    /// who read in sequence, and bound it too.
     pub window_max: u64,
     /// The largest request, in bytes.
     pub request_max: u64,
@@ -68,7 +69,7 @@ impl Default for ReadOptions {
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(30),
-            window_max: 32 << 20,
+            window_max: 128 << 20,
             request_max: 16 << 20,
             requests_ahead: 16,
         }
