@@ -137,6 +137,21 @@ fn disk_usage(lab: &Lab) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn disk_budget_counts_what_small_objects_take_on_disk_so_that_the_next_start_keeps_them() {
+    let budget = 900 * KIB as u64;
+    let lab = Lab::with(|o| o.disk_budget = budget, ReadOptions::default());
+    for i in 0..120 {
+        warm(&lab, &format!("o{i}"), &content(i, KIB)).await;
+    }
+    let stats = lab.cache.stats();
+    assert!(disk_usage(&lab) <= stats.disk_used && stats.disk_used <= budget, "{}", disk_usage(&lab));
+    assert!(stats.disk_used > budget / 2);
+    lab.cache.shutdown();
+    let options = CacheOptions { disk_budget: budget, ..CacheOptions::new(lab.dir.path()) };
+    assert_eq!(Cache::open(options).unwrap().stats().files, stats.files);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn disk_budget_holds_and_the_least_recently_used_goes_first() {
     let budget = 4 * MIB as u64;
     let lab = Lab::with(|o| o.disk_budget = budget, ReadOptions::default());

@@ -100,6 +100,24 @@ async fn broken_transfers_go_on_where_they_broke_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn small_object_whose_transfer_breaks_is_held_against_its_digest_before_it_is_handed_out() {
+    let lab = Lab::new();
+    let bytes = content(3, 128 * KIB);
+    let digest = sha256(&bytes);
+    lab.store.fail_next([Fault::BreakAfter(70_000)]);
+    let object = lab.reader.open(lab.store.put("a", &bytes), Some(digest));
+    assert!(object.read(0, 128 * KIB).await.unwrap() == bytes);
+    assert_eq!(lab.store.request_count(), 2);
+    // one that breaks again and again is still not handed out with wrong bytes
+    lab.store.fail_next([Fault::BreakAfter(70_000), Fault::Corrupt]);
+    let other = lab.store.put("b", &bytes);
+    let object = lab.reader.open(other, Some(digest));
+    assert!(object.read(0, 128 * KIB).await.unwrap() == bytes);
+    assert_eq!(lab.store.request_count(), 5);
+    assert_eq!(lab.reader.stats().failed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn store_that_fails_for_a_while_is_asked_again() {
     let lab = Lab::new();
     let bytes = content(4, 100);

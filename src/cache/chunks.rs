@@ -40,6 +40,11 @@ pub fn chunk_range(number: u64, size: u64) -> ByteRange {
     ByteRange::at(number.saturating_mul(CHUNK), CHUNK).clamp_to(size)
 }
 
+/// Returns what `bytes` of a file take on disk: file systems give out whole blocks, of 4 KiB nearly everywhere.
+pub const fn on_disk(bytes: u64) -> u64 {
+    bytes.div_ceil(4096).saturating_mul(4096)
+}
+
 /// Cuts `range` at the multiples of `step` (not zero) and returns the pieces in order.
 pub fn pieces(range: ByteRange, step: u64) -> impl Iterator<Item = ByteRange> {
     let mut start = range.start;

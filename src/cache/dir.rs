@@ -21,7 +21,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
@@ -39,6 +39,8 @@ pub(super) struct CacheDir {
     root: PathBuf,
     /// Closing it lets the next process in; from then on nothing is changed any more.
     lock: Mutex<Option<File>>,
+    /// Whether it is held, for those who ask with every read.
+    ours: AtomicBool,
     epoch: u64,
     /// Makes names in `trash/` that no other process uses, also not the one that comes after [`Self::leave`].
     run: u64,
@@ -79,6 +81,7 @@ impl CacheDir {
         let dir = Self {
             root: root.to_owned(),
             lock: Mutex::new(Some(lock)),
+            ours: AtomicBool::new(true),
             epoch,
             run: rand::random(),
             next_trash: AtomicU64::new(0),
@@ -98,12 +101,13 @@ impl CacheDir {
 
     /// Returns whether this process may still change the directory.
     pub(super) fn is_ours(&self) -> bool {
-        self.lock.lock().is_some()
+        self.ours.load(Ordering::Acquire)
     }
 
     /// Leaves the directory in order: notes that nothing is being written any more and lets the next process in.
     pub(super) fn leave(&self) -> io::Result<()> {
         let lock = self.lock.lock().take();
+        self.ours.store(false, Ordering::Release);
         if lock.is_some() { self.write_state(true) } else { Ok(()) }
     }
 

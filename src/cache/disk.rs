@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::chunks::on_disk;
 use super::dir::{CacheDir, Discarded};
 use super::error::CacheError;
 use super::front::Extent;
@@ -30,6 +31,9 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// How much is evicted when the disk is full before the budget is.
 const FULL_EVICTS: u64 = 256 * 1024 * 1024;
+
+/// So many versions are deleted under one lock: whoever opens a file waits for it.
+const AT_A_TIME: usize = 64;
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -146,7 +150,7 @@ impl Disk {
 
     /// Creates the host file of `version`, which is pinned. `None` where the disk refuses or there is no room.
     pub(super) fn create_file(&self, id: FileId, version: &Version, counters: &Counters) -> Option<HostFile> {
-        if !self.is_usable() || !self.grow(id, HEADER_BYTES as u64, counters) {
+        if !self.is_usable() || !self.grow(id, map::bytes_on_disk(version.size), counters) {
             return None;
         }
         match HostFile::create(&self.dir.paths(id), version, self.dir.epoch()) {
@@ -196,11 +200,21 @@ impl Disk {
 
     /// Deletes everything that is not open. Returns how many versions and bytes that were.
     pub(super) fn clear(&self, counters: &Counters) -> (u64, u64) {
-        let mut bytes = 0;
-        let files = self.evict(counters, |index| {
-            bytes = index.used() - index.pinned_bytes();
-            index.evict(u64::MAX)
-        });
+        let (mut files, mut bytes) = (0, 0);
+        let idle = |index: &Index| index.used() - index.pinned_bytes();
+        // what is put there meanwhile stays
+        let mut left = self.look(|index| index.idle().len());
+        while left > 0 {
+            let mut took = 0;
+            files += self.evict(counters, |index| {
+                let before = idle(index);
+                let ids = index.evict(u64::MAX, left.min(AT_A_TIME));
+                bytes += before - idle(index);
+                took = ids.len();
+                ids
+            });
+            left = if took == 0 { 0 } else { left - took };
+        }
         (files, bytes)
     }
 
@@ -226,19 +240,19 @@ impl Disk {
             }
             return made.map(|_| ());
         };
-        let gone = {
+        let mut gone = Vec::new();
+        {
             let mut index = self.index.lock();
             if index.has(id) {
-                let discarded = self.dir.discard(id);
+                gone.push(self.dir.discard(id));
                 index.forget(id);
-                discarded.delete();
             }
             self.dir
                 .install(&place, id)
                 .map_err(CacheError::io("cannot move into the cache", &place.data))?;
-            index.add(id, version.size.saturating_add(HEADER_BYTES as u64));
-            self.discard_all(index.over_budget())
-        };
+            index.add(id, on_disk(version.size).saturating_add(map::bytes_on_disk(version.size)));
+            gone.extend(self.discard_all(index.over_budget()));
+        }
         Self::delete_all(gone, counters);
         Ok(())
     }
@@ -305,7 +319,9 @@ impl Disk {
     fn refused(&self, e: &io::Error, counters: &Counters) {
         counters.disk_errors.add(1);
         if e.kind() == io::ErrorKind::StorageFull {
-            self.evict(counters, |index| index.evict(FULL_EVICTS));
+            let target = self.look(Index::used).saturating_sub(FULL_EVICTS);
+            let some = |index: &mut Index| index.evict(index.used().saturating_sub(target), AT_A_TIME);
+            while self.evict(counters, some) > 0 {}
         }
         let mut paused = self.paused_until.lock();
         if paused.replace(Instant::now() + PAUSE).is_none() {

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rustix::buffer::spare_capacity;
 
-use super::chunks::{CHUNK, chunk_count, chunk_numbers, chunk_range, to_usize};
+use super::chunks::{CHUNK, chunk_count, chunk_numbers, chunk_range, on_disk, to_usize};
 use super::front::Extent;
 use super::map::{self, ChunkTable, ENTRY_BYTES, HEADER_BYTES, SEAL_AT, Seal};
 use super::version::Version;
@@ -159,11 +159,11 @@ impl HostFile {
         self.table.read().present().saturating_mul(CHUNK)
     }
 
-    /// Returns how many of `range`'s bytes are in chunks that are not here.
+    /// Returns how many bytes more the file takes on disk with the chunks of `range` that are not here.
     pub(super) fn absent_bytes(&self, range: ByteRange) -> u64 {
         let table = self.table.read();
         let absent = chunk_numbers(range).filter(|c| table.get(*c).is_none());
-        absent.map(|c| chunk_range(c, self.size).len()).sum()
+        absent.map(|c| on_disk(chunk_range(c, self.size).len())).sum()
     }
 
     /// Returns the end of the run of present chunks that begins with the one at `offset`, looking no further than
@@ -383,7 +383,7 @@ mod tests {
         let inside = ByteRange::at(CHUNK + 5, 10);
         assert!(matches!(file.read(inside), DiskRead::Bytes(b) if b == vec![8; 10]));
         assert!(matches!(file.read(ByteRange::at(CHUNK - 1, 10)), DiskRead::Missing));
-        assert_eq!(file.absent_bytes(ByteRange::at(0, version().size)), 2 * CHUNK + 100);
+        assert_eq!(file.absent_bytes(ByteRange::at(0, version().size)), 2 * CHUNK + 4096);
         assert_eq!(file.present_until(CHUNK + 1, 3 * CHUNK), Some(2 * CHUNK));
         assert_eq!(file.present_until(0, 3 * CHUNK), None);
     }

@@ -147,17 +147,18 @@ impl Index {
 
     /// Forgets the least recently used idle versions until the budget holds and returns them, to be deleted.
     pub(super) fn over_budget(&mut self) -> Vec<FileId> {
-        self.evict_down_to(self.budget)
+        self.evict_down_to(self.budget, usize::MAX)
     }
 
-    /// Forgets least recently used idle versions until `bytes` of them are gone, and returns them, to be deleted.
-    pub(super) fn evict(&mut self, bytes: u64) -> Vec<FileId> {
-        self.evict_down_to(self.used().saturating_sub(bytes))
+    /// Forgets least recently used idle versions until `bytes` of them are gone, or `most` of them, and returns them, to be
+    /// deleted.
+    pub(super) fn evict(&mut self, bytes: u64, most: usize) -> Vec<FileId> {
+        self.evict_down_to(self.used().saturating_sub(bytes), most)
     }
 
-    fn evict_down_to(&mut self, target: u64) -> Vec<FileId> {
+    fn evict_down_to(&mut self, target: u64, most: usize) -> Vec<FileId> {
         let mut gone = Vec::new();
-        while self.used() > target {
+        while self.used() > target && gone.len() < most {
             let Some((id, bytes)) = self.idle.pop_lru() else { break };
             self.idle_bytes -= bytes;
             gone.push(id);
@@ -206,9 +207,9 @@ mod tests {
         index.pin(id(1));
         index.pin(id(1));
         index.unpin(id(1));
-        assert!(index.evict(10).is_empty());
+        assert!(index.evict(10, 9).is_empty());
         index.unpin(id(1));
-        assert_eq!(index.evict(10), vec![id(1)]);
+        assert_eq!(index.evict(10, 9), vec![id(1)]);
     }
 
     #[derive(Debug, Clone)]

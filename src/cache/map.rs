@@ -21,7 +21,7 @@
 
 use std::ops::Range;
 
-use super::chunks::{CHUNK, chunk_count, to_usize};
+use super::chunks::{CHUNK, chunk_count, on_disk, to_usize};
 use super::version::Version;
 use crate::types::{ETag, ObjectKey, Sha256Hex};
 
@@ -34,6 +34,11 @@ pub(super) const ENTRY_BYTES: usize = 4;
 const NAMES_AT: usize = 28;
 const SEAL_BYTES: usize = 44;
 const FORMAT: u32 = 1;
+
+/// Returns how many bytes the map of an object of `size` bytes takes on disk, once all of it is here.
+pub(super) fn bytes_on_disk(size: u64) -> u64 {
+    on_disk(HEADER_BYTES as u64 + chunk_count(size) * ENTRY_BYTES as u64)
+}
 
 /// Returns the CRC-32 of `bytes` as the map keeps it: never 0.
 pub fn checksum(bytes: &[u8]) -> u32 {

@@ -224,10 +224,10 @@ impl Cache {
         }
     }
 
-    /// Waits until what was put in so far is on disk or cannot be. Blocks.
-    pub fn flush_writes(&self) {
+    /// Waits until what was put in so far is on disk or cannot be.
+    pub async fn written_out(&self) {
         if let Some(workers) = &self.shared.workers {
-            workers.flush_writes();
+            workers.written_out().await;
         }
     }
 

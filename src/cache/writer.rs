@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::front::Extent;
 use super::map::Seal;
@@ -25,8 +25,8 @@ enum Job {
         checksums: Vec<u32>,
     },
     Verify(Arc<CachedObject>),
-    /// Answers once all earlier jobs of its thread are done.
-    Flush(SyncSender<()>),
+    /// Called once all earlier jobs of its thread are done.
+    Flush(Box<dyn FnOnce() + Send>),
     Stop,
 }
 
@@ -113,9 +113,12 @@ impl Workers {
         self.verifier.flush();
     }
 
-    /// Waits until everything queued so far has been written.
-    pub(super) fn flush_writes(&self) {
-        self.writer.flush();
+    /// Waits until everything queued so far has been written. Who gives up waiting leaves nothing behind.
+    pub(super) async fn written_out(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.writer.after_all(move || done.send(()).unwrap_or_default()) && wait.await.is_err() {
+            tracing::debug!("a cache thread stopped before its queue was empty");
+        }
     }
 
     /// Ends the threads: what is queued is written, a running verification is broken off.
@@ -141,9 +144,14 @@ impl Worker {
 
     fn flush(&self) {
         let (done, wait) = sync_channel(1);
-        if self.jobs.send(Job::Flush(done)).is_ok() && wait.recv().is_err() {
+        if self.after_all(move || done.send(()).unwrap_or_default()) && wait.recv().is_err() {
             tracing::debug!("a cache thread stopped before its queue was empty");
         }
+    }
+
+    /// Has `call` called once all jobs so far are done; `false` where the thread has stopped.
+    fn after_all(&self, call: impl FnOnce() + Send + 'static) -> bool {
+        self.jobs.send(Job::Flush(Box::new(call))).is_ok()
     }
 }
 
@@ -156,7 +164,7 @@ fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64, written: &Notify)
                 written.notify_waiters();
             }
             Job::Verify(_) => {}
-            Job::Flush(done) => drop(done.send(())),
+            Job::Flush(done) => done(),
             Job::Stop => break,
         }
     }
@@ -187,7 +195,7 @@ fn run_verifier(jobs: &Receiver<Job>, stopping: &AtomicBool) {
                 }
             }
             Job::Write { .. } => {}
-            Job::Flush(done) => drop(done.send(())),
+            Job::Flush(done) => done(),
             Job::Stop => break,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -11,13 +11,9 @@ use super::ObjectReader;
 use super::assembly::Assembly;
 use super::error::ReadError;
 use super::inflight::{Claim, Ended, Fetch, Inflight, Purpose};
-use super::transfer::Transfer;
+use super::transfer::{READERS_PATIENCE, Transfer};
 use crate::cache::{BLOCK, CachedObject, Reservation};
 use crate::types::ByteRange;
-
-/// How long a reader's transfer waits for the cache's disk: often it is only the processor that was not free for the
-/// writing. What fills the cache waits for as long as it takes, since each byte that did not get there is a hole.
-const DISK_PATIENCE: Duration = Duration::from_millis(20);
 
 /// A version that is being read, shared by all its handles and transfers.
 #[derive(Debug)]
@@ -25,6 +21,8 @@ pub(super) struct Target {
     pub cached: Arc<CachedObject>,
     pub inflight: Inflight,
     pub handles: AtomicUsize,
+    /// The background is bringing all of it to disk.
+    pub filling: AtomicBool,
     /// The background has brought all of it to disk, and no reader was told yet.
     pub filled: AtomicBool,
 }
@@ -114,7 +112,9 @@ impl ObjectReader {
             store: &*self.store,
             cached: &target.cached,
             patience: self.options.patience(),
-            disk_patience: if purpose == Purpose::Fill { self.options.patience() } else { DISK_PATIENCE },
+            // what fills the cache waits for as long as it takes, since each byte that did not get there is a hole
+            disk_patience: if purpose == Purpose::Fill { self.options.patience() } else { READERS_PATIENCE },
+            fetch,
             pressure: &self.pressure,
             on_damage: self.cache.on_damage(),
         };

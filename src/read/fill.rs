@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::timeout;
 
 use super::error::ReadError;
 use super::fetch::{Admission, Target};
@@ -17,6 +18,9 @@ use super::inflight::{Ended, Purpose};
 use super::{ObjectReader, OpenObject, REQUESTS_FILL};
 use crate::cache::{BLOCK, CachedObject};
 use crate::types::ByteRange;
+
+/// How long it waits for memory before it looks whether somebody still has the object open.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long the background waits for a store that has been away for longer than the patience.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(10);
@@ -49,15 +53,19 @@ impl ObjectReader {
     /// Begins to fetch the whole of `target` to disk, until its last handle is closed; [`OpenObject::take_filled`] tells of
     /// the end.
     pub(super) fn fill(self: &Arc<Self>, target: &Arc<Target>) {
+        if target.filling.swap(true, Ordering::AcqRel) {
+            return; // for another of its readers
+        }
         let (reader, target) = (Arc::clone(self), Arc::clone(target));
         self.runtime.spawn(async move {
             while let Err(e) = reader.bring(&target, |_| {}).await {
                 tracing::debug!("not all of '{}' is on disk: {e}", target.cached.version().key);
-                let ReadError::Unavailable { .. } = e else { return };
+                let ReadError::Unavailable { .. } = e else { break };
                 tokio::time::sleep(OUTAGE_PAUSE).await;
             }
-            reader.write_out().await;
-            target.filled.store(true, Ordering::Release);
+            reader.cache.written_out().await;
+            target.filled.store(target.cached.is_complete(), Ordering::Release);
+            target.filling.store(false, Ordering::Release);
         });
     }
 
@@ -121,18 +129,13 @@ impl ObjectReader {
         }
         if let Some(from) = claim.refused_from {
             let part = ByteRange { start: from, end: piece.end };
-            drop(cached.memory().reserve_politely(Target::room_for(part)).await);
+            let room = cached.memory().reserve_politely(Target::room_for(part));
+            drop(timeout(LOOK_AGAIN, room).await); // what waits here for long may have lost its last reader
         } else if !cached.missing_on_disk(piece).is_empty() {
             // What the disk has refused is missing again; what still waits for it may be by and by.
-            self.write_out().await;
+            self.cache.written_out().await;
         }
         Ok(!started.is_empty())
-    }
-
-    /// Waits until what was fetched so far is on disk or cannot be.
-    pub(super) async fn write_out(&self) {
-        let cache = Arc::clone(&self.cache);
-        let _ = tokio::task::spawn_blocking(move || cache.flush_writes()).await; // fails at shutdown only
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Fetch {
     state: Mutex<State>,
     changed: Notify,
     waiters: AtomicUsize,
+    /// Told when somebody begins to wait.
+    wanted: Notify,
     pub cancel: CancellationToken,
     /// What it was begun for. What becomes of one that nobody demanded is no reader's answer.
     pub purpose: Purpose,
@@ -70,6 +72,7 @@ impl Fetch {
             state: Mutex::new(State::default()),
             changed: Notify::new(),
             waiters: AtomicUsize::new(0),
+            wanted: Notify::new(),
             cancel: CancellationToken::new(),
             purpose,
         }
@@ -93,6 +96,7 @@ impl Fetch {
     /// How it ended, where it ended before.
     pub(super) async fn wait(&self, range: ByteRange) -> Result<Vec<Extent>, Ended> {
         let _waiting = Waiting::new(&self.waiters);
+        self.wanted.notify_waiters();
         loop {
             // made before the look, so that a change after it is not missed
             let changed = self.changed.notified();
@@ -100,6 +104,17 @@ impl Fetch {
                 return answer;
             }
             changed.await;
+        }
+    }
+
+    /// Waits until somebody waits for its bytes.
+    pub(super) async fn wanted(&self) {
+        loop {
+            let wanted = self.wanted.notified();
+            if self.waiters.load(Ordering::Acquire) > 0 {
+                return;
+            }
+            wanted.await;
         }
     }
 

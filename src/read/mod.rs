@@ -156,6 +156,7 @@ impl ObjectReader {
                 cached: self.cache.open_version(&version),
                 inflight: inflight::Inflight::default(),
                 handles: AtomicUsize::new(0),
+                filling: AtomicBool::new(false),
                 filled: AtomicBool::new(false),
             });
             open.insert(version, Arc::downgrade(&target));

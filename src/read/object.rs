@@ -106,7 +106,7 @@ impl OpenObject {
         let whole = ByteRange { start: 0, end: size };
         if self.target.cached.can_be_kept() && self.target.cached.missing(whole).is_empty() {
             let longest = SETTLE.min(Duration::from_millis(size / SETTLE_SPEED));
-            if timeout(longest, self.reader.write_out()).await.is_err() {
+            if timeout(longest, self.reader.cache.written_out()).await.is_err() {
                 tracing::debug!("'{}' is opened before all of it is on disk", self.version().key);
             }
         }

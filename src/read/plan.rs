@@ -73,8 +73,10 @@ pub struct History {
     bytes: u64,
     /// Everything of this run below is passed, up to here.
     passed: u64,
-    /// Up to here it was fetched or asked for.
+    /// Up to here it was fetched or asked for, as far as that began.
     planned: u64,
+    /// The furthest of it that was ever asked for in this run.
+    asked: u64,
     /// Reads that belonged to no run before them.
     scattered: u64,
     filling: bool,
@@ -102,6 +104,7 @@ impl History {
         let demand = if first_of_object { first_demand(read, own, size) } else { own };
         self.planned = self.planned.max(demand.end);
         let ahead = self.ahead(size, allow);
+        self.asked = self.asked.max(self.planned);
         FetchPlan {
             demand,
             ahead,
@@ -120,7 +123,7 @@ impl History {
 
     /// Returns what was fetched for this reader and not passed yet: nobody comes for it once the reader is gone.
     pub fn outstanding(&self) -> ByteRange {
-        ByteRange { start: self.passed.min(self.planned), end: self.planned }
+        ByteRange { start: self.passed.min(self.asked), end: self.asked }
     }
 
     /// Returns whether this reader has a window ahead of it.
@@ -136,7 +139,7 @@ impl History {
     fn start_run(&mut self, start: u64) -> ByteRange {
         let forget = self.outstanding();
         let passed = start - start % BLOCK;
-        *self = Self { frontier: start, passed, planned: passed, reads: 0, bytes: 0, ..*self };
+        *self = Self { frontier: start, passed, planned: passed, asked: passed, reads: 0, bytes: 0, ..*self };
         forget
     }
 
@@ -148,6 +151,7 @@ impl History {
         allow: Allowance,
     ) -> FetchPlan {
         self.planned = own.end;
+        self.asked = own.end;
         self.scattered += 1;
         let stays = self.scattered >= (size / CHUNK / STAYS_PART).max(STAYS_READS);
         let fill = stays && allow.fill && !self.filling;
@@ -326,6 +330,21 @@ mod tests {
             }
         }
         assert_eq!(last.start, 2 * MIB);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_outstanding_also_where_it_is_planned_again() {
+        let mut history = History::default();
+        let mut asked = 0;
+        for i in 0..16_u64 {
+            let plan = read_at(&mut history, i * 128 * 1024, 128 * 1024);
+            asked = asked.max(plan.ahead.end);
+            history.not_started(plan.demand.end); // a reader who had to wait, while what is ahead begins all the same
+        }
+        assert!(asked > 2 * MIB);
+        assert_eq!(history.outstanding().end, asked);
+        let plan = read_at(&mut history, 900 * MIB, 4096);
+        assert_eq!(plan.forget.end, asked);
     }
 
     proptest! {

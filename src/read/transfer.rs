@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::assembly::{Assembly, Filled, Took};
 use super::error::ReadError;
+use super::inflight::Fetch;
 use super::pressure::Pressure;
 use crate::cache::{BLOCK, CachedObject, Version};
 use crate::store::{ObjectBody, ObjectStore, StoreError};
@@ -26,6 +27,10 @@ const DAMAGED_TRIES: u32 = 3;
 /// complete on disk.
 const DIGEST_AT_ONCE: u64 = BLOCK;
 
+/// How long a transfer that a reader waits for waits for the cache's disk: often it is only the processor that was not free
+/// for the writing.
+pub(super) const READERS_PATIENCE: Duration = Duration::from_millis(20);
+
 /// What to fetch, from where, and for how long to try.
 pub(super) struct Transfer<'a> {
     pub store: &'a dyn ObjectStore,
@@ -35,6 +40,8 @@ pub(super) struct Transfer<'a> {
     pub patience: Duration,
     /// How long to wait for the cache's disk after each block, where it is behind; then blocks stay in memory only.
     pub disk_patience: Duration,
+    /// Knows whether a reader waits for these bytes.
+    pub fetch: &'a Fetch,
     /// Hears how soon the store answers.
     pub pressure: &'a Pressure,
     /// Hears of what came damaged.
@@ -102,6 +109,8 @@ impl Transfer<'_> {
         let mut body = timeout(stall, request).await.map_err(stalled)??;
         self.pressure.answered(asked.elapsed());
         self.check(&body, assembly)?;
+        // one that broke off goes on in parts, but is handed on whole where its digest is to be looked at first
+        let held = whole || self.is_digested(assembly);
         loop {
             match timeout(stall, assembly.take_from(&mut body.bytes)).await.map_err(stalled)?? {
                 Took::Some => {}
@@ -110,10 +119,10 @@ impl Transfer<'_> {
                     return Err(self.damaged(format!("more than the {} bytes asked for", rest.len())));
                 }
             }
-            if !whole && !assembly.filled().is_empty() {
+            if !held && !assembly.filled().is_empty() {
                 assembly.take_filled().for_each(&mut *sink);
                 // a piece more would find no room on its way to the disk, and be fetched again some day
-                self.cached.wait_for_disk(self.disk_patience).await;
+                self.wait_for_disk().await;
             }
         }
         let missing = assembly.rest().len();
@@ -155,10 +164,27 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    fn check_digest(&self, assembly: &Assembly) -> Result<(), StoreError> {
+    /// Returns whether `assembly` is a whole object that is held against its SHA-256 before any of it is handed on.
+    fn is_digested(&self, assembly: &Assembly) -> bool {
         let size = self.version().size;
         let whole = assembly.range().start == 0 && assembly.range().end == size;
-        let Some(expected) = self.cached.expected_sha256().filter(|_| whole && size <= DIGEST_AT_ONCE) else {
+        whole && size <= DIGEST_AT_ONCE && self.cached.expected_sha256().is_some()
+    }
+
+    /// Waits where the cache's disk is behind, and no longer for somebody's sake who waits for these bytes.
+    async fn wait_for_disk(&self) {
+        tokio::select! {
+            biased;
+            () = self.cached.wait_for_disk(self.disk_patience) => {}
+            () = async {
+                self.fetch.wanted().await;
+                tokio::time::sleep(READERS_PATIENCE).await;
+            } => {}
+        }
+    }
+
+    fn check_digest(&self, assembly: &Assembly) -> Result<(), StoreError> {
+        let Some(expected) = self.cached.expected_sha256().filter(|_| self.is_digested(assembly)) else {
             return Ok(());
         };
         let mut hash = Sha256::new();

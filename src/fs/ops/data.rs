@@ -2,8 +2,10 @@
 
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use crate::cache::Version;
 use crate::drafts::draft::{Draft, Origin};
@@ -22,6 +24,7 @@ impl Filesystem {
         let len = usize::try_from(len).map_err(|_| FsError::Invalid)?;
         match &*handle {
             Handle::Object { object, .. } => {
+                let began = Instant::now();
                 let read = object.read(offset, len).await.map_err(FsError::from);
                 if let Some(range) = object.left_behind() {
                     self.notices.left_behind(ino, range);
@@ -30,7 +33,9 @@ impl Filesystem {
                     self.hand_over(ino, &handle, content);
                 }
                 if matches!(read, Err(FsError::Stale)) {
-                    self.look_again(ino).await;
+                    // it is stale whatever is found out, and must be told in time
+                    let most = self.options.deadline - self.options.deadline / 8;
+                    let _ = timeout(most.saturating_sub(began.elapsed()), self.look_again(ino)).await;
                 }
                 read
             }
