@@ -156,7 +156,7 @@ impl Sealer {
                 ..attempt_meta(&id, &key, attempt, sha256)
             };
             match creator.create(&key, &body, &meta).await? {
-                Created::Ours(info) => return self.record(draft, &id, &record.wanted, *info, sha256),
+                Created::Ours(info) => return self.record(draft, &id, &record.wanted, *info, sha256).await,
                 Created::Taken => {
                     if key.as_str() == record.wanted
                         && let Some(twin) = self.twin(row, &record.wanted, content).await?
@@ -182,7 +182,7 @@ impl Sealer {
         };
         match retry::retry(self.patience, || self.store.head(key)).await {
             Ok(info) if is_ours(&info, &attempt_meta(&record.id, key, record.attempt, sha256)) => {
-                Ok(Some(self.record(draft, &record.id, &record.wanted, info, sha256)?))
+                Ok(Some(self.record(draft, &record.id, &record.wanted, info, sha256).await?))
             }
             Err(e) if e.is_transient() => Err(e.into()),
             // Whether it exists or may not be asked: the create decides, under a suffix if need be.
@@ -191,13 +191,19 @@ impl Sealer {
     }
 
     /// Gives the staging file of a published draft, which has no writer any more, to the cache.
-    pub fn put_away(&self, id: &DraftId, object: Option<(Version, Option<Sha256Hex>)>) {
+    pub async fn put_away(&self, id: &DraftId, object: Option<(Version, Option<Sha256Hex>)>) {
         let path = self.staging.path(id);
-        if let Some((version, sha256)) = object
-            && path.exists()
-            && let Err(e) = self.cache.adopt(&version, &path, sha256)
-        {
-            tracing::debug!("{}: not taken into the cache: {e}", version.key);
+        if let Some((version, sha256)) = object {
+            let cache = Arc::clone(&self.cache);
+            // it is read from beginning to end: not on a thread that others wait for
+            let adopt = tokio::task::spawn_blocking(move || {
+                if path.exists()
+                    && let Err(e) = cache.adopt(&version, &path, sha256)
+                {
+                    tracing::debug!("{}: not taken into the cache: {e}", version.key);
+                }
+            });
+            let _ = adopt.await; // fails at shutdown only
         }
         self.staging.remove(id);
     }
@@ -304,7 +310,7 @@ impl Sealer {
         Ok(())
     }
 
-    fn record(
+    async fn record(
         &self,
         draft: &Arc<Draft>,
         id: &DraftId,
@@ -326,7 +332,7 @@ impl Sealer {
         let quiet = draft.state.lock().writers.is_empty();
         if quiet {
             let version = Version { key: info.key.clone(), etag: info.etag.clone(), size: info.size };
-            self.put_away(id, Some((version, Some(sha256))));
+            self.put_away(id, Some((version, Some(sha256)))).await;
         }
         Ok(Sealed { entry, wanted: wanted.to_owned(), key: info.key })
     }

@@ -148,7 +148,7 @@ impl Filesystem {
         match self.sealer.publish(draft).await {
             Ok(sealed) => {
                 if let Some(sealed) = sealed {
-                    self.published(draft, &sealed);
+                    self.published(draft, &sealed).await;
                     if sealed.key.as_str() != sealed.wanted {
                         self.learn_holder(&sealed.entry, &sealed.wanted).await;
                     }
@@ -163,7 +163,7 @@ impl Filesystem {
         }
     }
 
-    fn published(&self, draft: &Arc<Draft>, sealed: &Sealed) {
+    async fn published(&self, draft: &Arc<Draft>, sealed: &Sealed) {
         let (maker, asked_by, idle) = {
             let mut k = draft.state.lock();
             k.asked = Some(sealed.wanted.clone());
@@ -177,7 +177,7 @@ impl Filesystem {
         }
         self.remember_publisher(sealed.entry.row, maker);
         if idle {
-            self.put_away_published(draft);
+            self.put_away_published(draft).await;
         }
     }
 
@@ -190,10 +190,12 @@ impl Filesystem {
     }
 
     /// Nothing local is left to do for a draft that is an object and that nobody has open: its bytes go to the cache.
-    pub(super) fn put_away_published(&self, draft: &Arc<Draft>) {
+    pub(super) async fn put_away_published(&self, draft: &Arc<Draft>) {
         self.locals.lock().remove(&draft.ino);
         let id = draft.state.lock().id.clone();
-        self.sealer.put_away(&id, self.version_of(draft.ino).ok().flatten());
+        let version = self.version_of(draft.ino).ok().flatten();
+        // an unmount waits for it
+        self.tasks.track_future(self.sealer.put_away(&id, version)).await;
         if let Err(e) = self.catalog.forget_dropped(draft.ino) {
             tracing::warn!("a draft that was not stored again could not be forgotten: {e}");
         }

@@ -133,7 +133,7 @@ impl Filesystem {
         let done = if decided && !last {
             Ok(())
         } else if published {
-            self.put_away_published(draft);
+            self.put_away_published(draft).await;
             Ok(())
         } else if unlinked {
             self.forget_local(draft)
