@@ -201,21 +201,19 @@ impl Disk {
     /// Deletes everything that is not open. Returns how many versions and bytes that were.
     pub(super) fn clear(&self, counters: &Counters) -> (u64, u64) {
         let (mut files, mut bytes) = (0, 0);
-        let idle = |index: &Index| index.used() - index.pinned_bytes();
-        // what is put there meanwhile stays
-        let mut left = self.look(|index| index.idle().len());
-        while left > 0 {
-            let mut took = 0;
+        loop {
+            let mut named = 0;
             files += self.evict(counters, |index| {
-                let before = idle(index);
-                let ids = index.evict(u64::MAX, left.min(AT_A_TIME));
-                bytes += before - idle(index);
-                took = ids.len();
+                let before = index.used();
+                let ids = index.evict(u64::MAX, AT_A_TIME);
+                bytes += before - index.used();
+                named = ids.len();
                 ids
             });
-            left = if took == 0 { 0 } else { left - took };
+            if named < AT_A_TIME {
+                return (files, bytes);
+            }
         }
-        (files, bytes)
     }
 
     /// Makes the complete content at `host_file` the cached file of `version`; see [`super::Cache::adopt`].
@@ -240,21 +238,23 @@ impl Disk {
             }
             return made.map(|_| ());
         };
-        let mut gone = Vec::new();
-        {
+        let (replaced, installed, gone) = {
             let mut index = self.index.lock();
-            if index.has(id) {
-                gone.push(self.dir.discard(id));
+            let replaced = index.has(id).then(|| self.dir.discard(id));
+            if replaced.is_some() {
                 index.forget(id);
             }
-            self.dir
-                .install(&place, id)
-                .map_err(CacheError::io("cannot move into the cache", &place.data))?;
-            index.add(id, on_disk(version.size).saturating_add(map::bytes_on_disk(version.size)));
-            gone.extend(self.discard_all(index.over_budget()));
+            let installed = self.dir.install(&place, id);
+            if installed.is_ok() {
+                index.add(id, on_disk(version.size).saturating_add(map::bytes_on_disk(version.size)));
+            }
+            (replaced, installed, self.discard_all(index.over_budget()))
+        };
+        if let Some(replaced) = replaced {
+            replaced.delete();
         }
         Self::delete_all(gone, counters);
-        Ok(())
+        installed.map_err(CacheError::io("cannot move into the cache", &place.data))
     }
 
     fn prepare(

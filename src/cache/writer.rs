@@ -116,7 +116,7 @@ impl Workers {
     /// Waits until everything queued so far has been written. Who gives up waiting leaves nothing behind.
     pub(super) async fn written_out(&self) {
         let (done, wait) = oneshot::channel();
-        if self.writer.after_all(move || done.send(()).unwrap_or_default()) && wait.await.is_err() {
+        if self.writer.after_all(move || _ = done.send(())) && wait.await.is_err() {
             tracing::debug!("a cache thread stopped before its queue was empty");
         }
     }
@@ -144,7 +144,7 @@ impl Worker {
 
     fn flush(&self) {
         let (done, wait) = sync_channel(1);
-        if self.after_all(move || done.send(()).unwrap_or_default()) && wait.recv().is_err() {
+        if self.after_all(move || _ = done.send(())) && wait.recv().is_err() {
             tracing::debug!("a cache thread stopped before its queue was empty");
         }
     }
