@@ -11,11 +11,13 @@
 mod read_support;
 
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cairnfs::cache::{CHUNK, Cache, CacheError, CacheOptions, Scrubbed, Version};
 use cairnfs::read::{OpenObject, ReadOptions};
-use read_support::{Lab, content, eventually, sha256};
+use cairnfs::types::ETag;
+use read_support::{Lab, content, eventually, key, sha256};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * 1024;
@@ -281,6 +283,46 @@ async fn adopted_file_is_read_without_a_request() {
     drop((open_before, object));
     let lab = lab.restart(true).await;
     check(&lab.reader.open(version, None), &bytes).await;
+    assert_eq!(lab.store.request_count(), 0);
+}
+
+/// Whoever opens a large file that was just saved is on a thread of the kernel's.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_blocked_while_a_file_is_taken_in() {
+    let lab = Lab::new();
+    let staging = tempfile::NamedTempFile::new_in(lab.dir.path()).unwrap();
+    staging.as_file().set_len(1 << 30).unwrap();
+    let version = Version { key: key("a"), etag: ETag::new("e"), size: 1 << 30 };
+    let object = lab.cache.open_version(&version);
+    let (cache, from, of) = (Arc::clone(&lab.cache), staging.path().to_owned(), version.clone());
+    let adopting = tokio::task::spawn_blocking(move || cache.adopt(&of, &from, None));
+    while !object.is_coming() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!object.is_complete());
+    assert!(object.is_coming(), "the look has waited for all of it");
+    object.has_come().await;
+    assert!(object.is_complete());
+    adopting.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file_that_is_opened_while_it_is_taken_in_needs_no_request() {
+    let lab = Lab::new();
+    let bytes = content(13, 9 * MIB);
+    let version = lab.store.put("a", &bytes);
+    let staging = tempfile::NamedTempFile::new_in(lab.dir.path()).unwrap();
+    std::fs::write(staging.path(), &bytes).unwrap();
+    let seen = lab.cache.open_version(&version);
+    let (cache, from, of) = (Arc::clone(&lab.cache), staging.path().to_owned(), version.clone());
+    let adopting = tokio::task::spawn_blocking(move || cache.adopt(&of, &from, None));
+    while !seen.is_coming() && !seen.is_complete() {
+        tokio::task::yield_now().await;
+    }
+    let object = lab.reader.open(version, None);
+    object.settle().await;
+    check(&object, &bytes).await;
+    adopting.await.unwrap().unwrap();
     assert_eq!(lab.store.request_count(), 0);
 }
 

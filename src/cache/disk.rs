@@ -44,6 +44,26 @@ pub(super) struct Disk {
     paused_until: Mutex<Option<Instant>>,
 }
 
+/// Files of a version, complete, on their way into the cache. What is still there is deleted when this is dropped.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    place: HostPaths,
+    /// What they take on disk.
+    bytes: u64,
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        for path in [&self.place.data, &self.place.map] {
+            if let Err(e) = std::fs::remove_file(path)
+                && e.kind() != io::ErrorKind::NotFound
+            {
+                tracing::debug!("cannot delete '{}': {e}", path.display());
+            }
+        }
+    }
+}
+
 impl Disk {
     pub(super) fn open(dir: CacheDir, budget: u64, counters: &Counters) -> Self {
         let mut index = Index::new(budget);
@@ -216,54 +236,20 @@ impl Disk {
         }
     }
 
-    /// Makes the complete content at `host_file` the cached file of `version`; see [`super::Cache::adopt`].
-    pub(super) fn adopt(
+    /// Makes files of `version` out of the complete content at `host_file`, which is read once; see
+    /// [`super::Cache::adopt`]. `None` where they cannot be kept.
+    pub(super) fn prepare(
         &self,
-        id: FileId,
         version: &Version,
         host_file: &Path,
         sha256: Option<Sha256Hex>,
-        counters: &Counters,
-    ) -> Result<(), CacheError> {
+    ) -> Result<Option<Prepared>, CacheError> {
         if version.size.saturating_add(self.look(Index::pinned_bytes)) > self.budget || !self.is_usable() {
-            return Ok(());
+            return Ok(None);
         }
-        let place = self.dir.workplace();
-        let made = self.prepare(&place, version, host_file, sha256);
-        let Ok(true) = made else {
-            for path in [&place.data, &place.map] {
-                if let Err(e) = std::fs::remove_file(path) {
-                    tracing::debug!("nothing to delete at '{}': {e}", path.display());
-                }
-            }
-            return made.map(|_| ());
-        };
-        let (replaced, installed, gone) = {
-            let mut index = self.index.lock();
-            let replaced = index.has(id).then(|| self.dir.discard(id));
-            if replaced.is_some() {
-                index.forget(id);
-            }
-            let installed = self.dir.install(&place, id);
-            if installed.is_ok() {
-                index.add(id, on_disk(version.size).saturating_add(map::bytes_on_disk(version.size)));
-            }
-            (replaced, installed, self.discard_all(index.over_budget()))
-        };
-        if let Some(replaced) = replaced {
-            replaced.delete();
-        }
-        Self::delete_all(gone, counters);
-        installed.map_err(CacheError::io("cannot move into the cache", &place.data))
-    }
-
-    fn prepare(
-        &self,
-        place: &HostPaths,
-        version: &Version,
-        host_file: &Path,
-        sha256: Option<Sha256Hex>,
-    ) -> Result<bool, CacheError> {
+        let bytes = on_disk(version.size).saturating_add(map::bytes_on_disk(version.size));
+        let prepared = Prepared { place: self.dir.workplace(), bytes };
+        let place = &prepared.place;
         match std::fs::hard_link(host_file, &place.data) {
             // another file system, or one without links
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -280,7 +266,33 @@ impl Disk {
         let seal = Seal { epoch: self.dir.epoch(), sha256 };
         let adopted =
             HostFile::adopt(place, version, seal).map_err(CacheError::io("cannot read", host_file))?;
-        Ok(adopted.is_some())
+        Ok(adopted.map(|()| prepared))
+    }
+
+    /// Puts `prepared` into the place of what is on disk of `id`.
+    pub(super) fn install(
+        &self,
+        id: FileId,
+        prepared: Prepared,
+        counters: &Counters,
+    ) -> Result<(), CacheError> {
+        let (replaced, installed, gone) = {
+            let mut index = self.index.lock();
+            let replaced = index.has(id).then(|| self.dir.discard(id));
+            if replaced.is_some() {
+                index.forget(id);
+            }
+            let installed = self.dir.install(&prepared.place, id);
+            if installed.is_ok() {
+                index.add(id, prepared.bytes);
+            }
+            (replaced, installed, self.discard_all(index.over_budget()))
+        };
+        if let Some(replaced) = replaced {
+            replaced.delete();
+        }
+        Self::delete_all(gone, counters);
+        installed.map_err(CacheError::io("cannot move into the cache", &prepared.place.data))
     }
 
     /// Takes `bytes` of the budget for `id`, evicting others. `false` where there is no room.

@@ -162,10 +162,16 @@ impl Cache {
         sha256: Option<Sha256Hex>,
     ) -> Result<(), CacheError> {
         let Some(disk) = &self.shared.disk else { return Ok(()) };
-        // held open, so that whoever opens it meanwhile shares it and sees the files come
+        // held open, so that whoever opens it meanwhile shares it, and can wait for the files
         let object = self.open_version(version);
-        let install = || disk.adopt(object.id(), version, host_file, sha256, &self.shared.counters);
-        object.replace_absent(install)
+        if object.is_complete() {
+            return Ok(());
+        }
+        let _coming = object.coming();
+        match disk.prepare(version, host_file, sha256)? {
+            Some(prepared) => object.replace(|| disk.install(object.id(), prepared, &self.shared.counters)),
+            None => Ok(()),
+        }
     }
 
     /// Deletes everything that is not open from disk, and from memory what no reader is about to read. Returns how many versions, and how many bytes of

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use super::Shared;
 use super::chunks::{BLOCK, cover, pieces, slice_of, to_usize};
@@ -35,6 +36,17 @@ pub struct CachedObject {
     rejected: AtomicU32,
     /// A verification is asked for and has not ended.
     pub(super) verifying: AtomicBool,
+    /// All of it is being taken in from a file of this host.
+    coming: watch::Sender<bool>,
+}
+
+/// While this exists, all of an object is being taken in.
+pub(super) struct Coming<'a>(&'a watch::Sender<bool>);
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
 }
 
 #[derive(Debug)]
@@ -60,6 +72,7 @@ impl CachedObject {
             sha256: OnceLock::new(),
             rejected: AtomicU32::new(0),
             verifying: AtomicBool::new(false),
+            coming: watch::Sender::new(false),
         }
     }
 
@@ -267,11 +280,26 @@ impl CachedObject {
         if let Host::Open(file) = host { Some(Arc::clone(file)) } else { None }
     }
 
-    /// Runs `install`, which may put files of this version into place, unless there are some.
-    pub(super) fn replace_absent<E>(&self, install: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-        if self.is_complete() {
-            return Ok(());
-        }
+    /// Says that all of it is being taken in, for as long as the result exists.
+    pub(super) fn coming(&self) -> Coming<'_> {
+        self.coming.send_replace(true);
+        Coming(&self.coming)
+    }
+
+    /// Returns whether all of it is being taken in from a file of this host.
+    pub fn is_coming(&self) -> bool {
+        *self.coming.borrow()
+    }
+
+    /// Waits until it is not being taken in any more.
+    pub async fn has_come(&self) {
+        let mut coming = self.coming.subscribe();
+        let came = coming.wait_for(|coming| !coming).await;
+        debug_assert!(came.is_ok(), "the sender is part of this object");
+    }
+
+    /// Runs `install`, which puts other files of this version into place.
+    pub(super) fn replace<E>(&self, install: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let mut host = self.host.write();
         install()?;
         *host = Host::Unknown;

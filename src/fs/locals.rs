@@ -6,6 +6,7 @@ use super::{Attr, Caller, Filesystem, FsError, FsResult, join, process_of};
 use crate::catalog::{DraftRow, DraftState, Entry, Kind, NewEntry, Shown};
 use crate::drafts::draft::{Draft, Known, Origin};
 use crate::types::{Clock, DraftId, ETag, Ino, ObjectKey};
+use tokio::time::timeout;
 
 /// A draft or scratch file that is about to be made.
 pub(super) struct NewLocal<'a> {
@@ -234,6 +235,18 @@ impl Filesystem {
     pub(super) fn local_attr(&self, draft: &Draft, entry: &Entry) -> Attr {
         let known = draft.state.lock();
         Attr { ino: draft.ino, size: known.size, mtime: known.mtime, ..self.options.ownership.attr(entry) }
+    }
+
+    /// Waits until `draft` is not on its way to the store. It may be an object then, also under another name.
+    ///
+    /// # Errors
+    /// [`FsError::Io`] where that takes longer than a call may (semantics 8.3).
+    pub(super) async fn end_of_publish(&self, draft: &Draft) -> FsResult<()> {
+        if !draft.state.lock().publishing {
+            return Ok(());
+        }
+        let ended = timeout(self.options.patience(), draft.busy.lock()).await;
+        ended.map(drop).map_err(|_| FsError::Io("the file is still on its way to the store".to_owned()))
     }
 
     /// Copies the content of the object that a draft starts from into its staging file, once.

@@ -107,6 +107,13 @@ pub struct Options {
     pub read_only: bool,
 }
 
+impl Options {
+    /// Returns how long a call waits for one thing: it ends before the deadline does, so that it can say for what it waited.
+    const fn patience(&self) -> Duration {
+        self.deadline.saturating_sub(Duration::from_nanos_u128(self.deadline.as_nanos() / 8))
+    }
+}
+
 /// What the file system is built from.
 pub struct Parts {
     /// The bucket.

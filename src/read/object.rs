@@ -26,10 +26,11 @@ const LEFT_BEHIND: u64 = 8 * BLOCK;
 /// Objects below this size are read as fast through the daemon.
 const SETTLE_SIZE: u64 = 8 * BLOCK;
 
-/// The longest that an open waits for the disk: what waits there is at most half of the memory budget...
+/// The longest that an open waits for the disk.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// ...and no longer than reading all of it through the daemon takes, at this many bytes in a millisecond.
+/// What is still being written (at most half of the memory budget) is waited for no longer than reading all of it through
+/// the daemon takes, at this many bytes in a millisecond.
 const SETTLE_SPEED: u64 = 2 << 20;
 
 /// A version that is open for one reader. Dropping it closes it.
@@ -96,10 +97,14 @@ impl OpenObject {
         }
     }
 
-    /// Waits a moment where all of it is here and only the rest of a large object is still being written to disk: complete
-    /// there, it can be read past the daemon for as long as it is open.
+    /// Waits a moment where all of it is here and about to be complete on disk: while a file that was saved here is being
+    /// taken in, and while the rest of a large object is still being written. Complete there, it needs no request, and can
+    /// be read past the daemon for as long as it is open.
     pub async fn settle(&self) {
         let size = self.version().size;
+        if self.target.cached.is_coming() && timeout(SETTLE, self.target.cached.has_come()).await.is_err() {
+            tracing::debug!("'{}' is opened before all of it is taken in", self.version().key);
+        }
         if size < SETTLE_SIZE || self.is_complete() {
             return;
         }

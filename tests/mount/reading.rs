@@ -10,6 +10,7 @@ on_both_stores! {
     s7_1_open_file_is_one_version,
     s7_1_version_that_is_gone_is_estale,
     s7_1_name_leads_to_the_new_version_once_a_read_was_estale,
+    s7_1_name_leads_to_the_new_version_once_a_writer_was_told_estale,
     s7_1_another_version_is_another_inode,
     s7_2_bytes_come_from_the_cache,
     s7_2_cache_survives_restart_and_kill,
@@ -79,6 +80,19 @@ fn s7_1_name_leads_to_the_new_version_once_a_read_was_estale(kind: Kind) {
     assert_eq!(reader.fails("os.pread(fd, 300_000, 0)"), "ESTALE");
     assert_eq!(reader.run("read(f) == content(2, 300_000)"), true);
     reader.run("os.close(fd)");
+    mount.stop();
+}
+
+/// A draft beside an object begins with that object's bytes: where they are gone, the name leads on as well.
+fn s7_1_name_leads_to_the_new_version_once_a_writer_was_told_estale(kind: Kind) {
+    let mut mount = Setup::new(kind).object("documents/a.pdf", content(1, 300_000)).start();
+    let mut writer = mount.actor();
+    writer.run("f = p('documents/a.pdf'); fd = os.open(f, os.O_RDWR)");
+    mount.put_object("documents/a.pdf", &content(2, 300_000));
+    assert_eq!(writer.fails("os.pread(fd, 300_000, 0)"), "ESTALE");
+    assert_eq!(writer.run("read(f) == content(2, 300_000)"), true);
+    writer.run("os.close(fd)");
+    mount.expect_objects(&[("documents/a.pdf", &content(2, 300_000))]);
     mount.stop();
 }
 

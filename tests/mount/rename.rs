@@ -96,6 +96,27 @@ fn s3_10_rename_reports_a_failure_and_does_not_wait_for_ever() {
     mount.stop();
 }
 
+/// 8.3: a file that is on its way to the store is waited for, but not for ever: the kernel holds the directory meanwhile.
+#[test]
+fn s8_3_rename_of_a_file_that_is_being_published_answers_within_the_deadline() {
+    let config = FRESH.replace("[read]", "close_wait = \"100ms\"\n[read]\ndeadline = \"3s\"");
+    let mut mount = Setup::new(Kind::S3).config(&config).start();
+    let mut user = mount.actor();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    mount.server().faults().meanwhile(When::method("PUT", "documents/a.pdf"), move || {
+        let _ = wait.lock().unwrap().recv_timeout(crate::support::mount::PATIENCE);
+    });
+    user.run("write(p('documents/a.pdf'), b'a')");
+    assert_eq!(user.fails("os.rename(p('documents/a.pdf'), p('documents/b.pdf'))"), "EIO");
+    assert_eq!(user.text("os.getxattr(p('documents/a.pdf'), 'user.cairn.state').decode()"), "publishing");
+    assert_eq!(mount.names("documents"), ["a.pdf"]);
+    go.send(()).unwrap();
+    eventually("it is published", || mount.keys() == ["documents/a.pdf"]);
+    assert_eq!(mount.object("documents/a.pdf"), b"a");
+    mount.stop();
+}
+
 fn s5_1_drafts_and_scratch_files_are_renamed_and_deleted_freely(kind: Kind) {
     let mut mount = Setup::new(kind).config(FRESH).start();
     let mut user = mount.actor();

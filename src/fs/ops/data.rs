@@ -12,6 +12,7 @@ use crate::drafts::draft::{Draft, Origin};
 use crate::fs::handle::Handle;
 use crate::fs::{Filesystem, FsError, FsResult};
 use crate::layout::FilePlacement;
+use crate::read::OpenObject;
 use crate::types::{Clock, Ino, ProcessId};
 
 impl Filesystem {
@@ -24,31 +25,41 @@ impl Filesystem {
         let len = usize::try_from(len).map_err(|_| FsError::Invalid)?;
         match &*handle {
             Handle::Object { object, .. } => {
-                let began = Instant::now();
-                let read = object.read(offset, len).await.map_err(FsError::from);
+                let read = self.read_or_look(object, ino, offset, len).await;
                 if let Some(range) = object.left_behind() {
                     self.notices.left_behind(ino, range);
                 }
                 if let Some(content) = object.take_filled() {
                     self.hand_over(ino, &handle, content);
                 }
-                if matches!(read, Err(FsError::Stale)) {
-                    // it is stale whatever is found out, and must be told in time
-                    let most = self.options.deadline - self.options.deadline / 8;
-                    let _ = timeout(most.saturating_sub(began.elapsed()), self.look_again(ino)).await;
-                }
                 read
             }
             Handle::Draft { draft, .. } => {
-                let origin = draft.state.lock().origin.clone();
+                let (origin, object_ino) = {
+                    let known = draft.state.lock();
+                    (known.origin.clone(), known.beside_ino)
+                };
                 match origin {
                     Origin::Own => Ok(draft.read(offset, len)?.into()),
                     Origin::Object { key, etag, size } => {
-                        Ok(self.reader.open(Version { key, etag, size }, None).read(offset, len).await?)
+                        let object = self.reader.open(Version { key, etag, size }, None);
+                        self.read_or_look(&object, object_ino.unwrap_or(ino), offset, len).await
                     }
                 }
             }
         }
+    }
+
+    /// Reads from `object`. Where its version is gone, looks what the name of `ino` leads to now.
+    async fn read_or_look(&self, object: &OpenObject, ino: Ino, offset: u64, len: usize) -> FsResult<Bytes> {
+        let began = Instant::now();
+        let read = object.read(offset, len).await.map_err(FsError::from);
+        if matches!(read, Err(FsError::Stale)) {
+            // it is stale whatever is found out, and must be told in time
+            let rest = self.options.patience().saturating_sub(began.elapsed());
+            let _ = timeout(rest, self.look_again(ino)).await;
+        }
+        read
     }
 
     /// Writes at once if nothing has to be waited for; `None` means: use [`Filesystem::write`].
@@ -71,7 +82,7 @@ impl Filesystem {
         };
         loop {
             self.copy_origin(draft).await?;
-            self.end_of_publish(draft).await?;
+            self.ready_for_change(draft).await?;
             if let Some(written) = self.write_local(draft, *opener, offset, &data) {
                 return written;
             }
@@ -79,10 +90,8 @@ impl Filesystem {
     }
 
     /// Waits until `draft` is not being published, and begins it again where it is an object now.
-    async fn end_of_publish(&self, draft: &Arc<Draft>) -> FsResult<()> {
-        if draft.state.lock().publishing {
-            drop(draft.busy.lock().await);
-        }
+    async fn ready_for_change(&self, draft: &Arc<Draft>) -> FsResult<()> {
+        self.end_of_publish(draft).await?;
         let published = {
             let known = draft.state.lock();
             known.published.then(|| known.id.clone())
@@ -166,7 +175,7 @@ impl Filesystem {
         size: u64,
     ) -> FsResult<()> {
         loop {
-            self.end_of_publish(draft).await?;
+            self.ready_for_change(draft).await?;
             if size > 0 {
                 self.copy_origin(draft).await?;
             }

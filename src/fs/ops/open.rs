@@ -80,10 +80,8 @@ impl Filesystem {
         let mut entry = self.catalog.entry(ino)?;
         if mode.write {
             let asked = self.redirects.asked(caller.tid, ino);
-            if let Some(draft) = self.local(ino)?
-                && draft.state.lock().publishing
-            {
-                drop(draft.busy.lock().await); // what is on its way ends first, and may end under another name
+            if let Some(draft) = self.local(ino)? {
+                self.end_of_publish(&draft).await?;
                 entry = self.catalog.entry(ino)?;
             }
             if let Some((parent, name)) = asked

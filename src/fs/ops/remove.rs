@@ -20,13 +20,7 @@ impl Filesystem {
             return Err(FsError::IsDirectory);
         }
         if let Some(draft) = self.local(entry.ino)? {
-            let wait = {
-                let k = draft.state.lock();
-                k.publishing
-            };
-            if wait {
-                drop(draft.busy.lock().await); // it is about to be an object
-            }
+            self.end_of_publish(&draft).await?;
             if !draft.state.lock().published {
                 if self.is_anothers_content(&draft, caller) {
                     return self.unlink_content(caller, &join(&path, name.as_str()), &entry, &draft);

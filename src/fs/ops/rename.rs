@@ -10,6 +10,7 @@ use crate::fs::locals::NewLocal;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, Looked, Want, join, process_of};
 use crate::layout::{DirKind, DirPlacement, FilePlacement};
 use crate::types::{Clock, ETag, FileName, Ino, ObjectKey};
+use tokio::time::timeout;
 
 /// Where a file goes: the name it gets, and what it is beside.
 struct Target {
@@ -95,13 +96,15 @@ impl Filesystem {
         new_name: &FileName,
     ) -> FsResult<()> {
         let draft = self.local(source.ino)?.ok_or(FsError::Stale)?;
-        if draft.state.lock().publishing {
-            drop(draft.busy.lock().await);
-        }
+        self.end_of_publish(&draft).await?;
         if draft.state.lock().published {
             return Err(FsError::CrossDevice);
         }
-        self.copy_origin(&draft).await?;
+        // what came of it so far is cached: who tries again goes on from there
+        let copied = timeout(self.options.patience(), self.copy_origin(&draft)).await;
+        copied.unwrap_or_else(|_| {
+            Err(FsError::Io("the object that it begins with is still being copied".to_owned()))
+        })?;
         let beside = draft.state.lock().beside.clone();
         let path = join(to_path, new_name.as_str());
         let scratch = match self.layout.place_file(&path) {
