@@ -10,9 +10,9 @@ import time
 import s3
 import work
 from machine import Meter
+from place import MIB, small_name
 
 CONNECTIONS = (4, 8)
-BUFFER = 1 << 20
 
 
 class Raw:
@@ -30,7 +30,7 @@ class Raw:
     def pull(self, pieces):
         """Reads (path, first, size) at once, each over a connection of its own, and returns what was measured."""
         connections = [s3.Connection(self.server.endpoint) for _ in pieces]
-        buffers = [bytearray(BUFFER) for _ in pieces]
+        buffers = [bytearray(MIB) for _ in pieces]
         try:
             with Meter(None, self.server.pid) as meter:
                 work.at_once(
@@ -85,7 +85,18 @@ class Raw:
         took, meter = self.one_by_one([(self.path(name), 0) for name in work.shuffled(data, run)])
         yield work.percentiles(took), "ms", meter.costs, ""
 
-    WORKS = {"seq": sequential, "first": first_random, "small": small, "par": parallel}
+    def walk(self, data, _scale, _run):
+        """All small objects, one after the other."""
+        connection, buffer = s3.Connection(self.server.endpoint), bytearray(MIB)
+        try:
+            with Meter(None, self.server.pid) as meter:
+                for number in range(data.small_count):
+                    connection.get(self.path(small_name(number)), 0, data.small, buffer)
+        finally:
+            connection.close()
+        yield {"walk": data.small_count / meter.wall}, "files/s", meter.costs, ""
+
+    WORKS = {"seq": sequential, "first": first_random, "small": small, "walk": walk, "par": parallel}
 
 
 def split(path, size, count):

@@ -52,6 +52,8 @@ def rows():
         Row("random 4 KiB, disk cache", "weed", "rand_warm", "IOPS", Target(0.9, "native")),
         Row("open, 4 KiB, close of 200 cold objects: p50", "weed", "small_p50", "ms", Target(1.3, "raw"), True),
         Row("open, 4 KiB, close of 200 cold objects: p99", "weed", "small_p99", "ms", Target(1.3, "raw"), True),
+        Row("200 cold objects of 100 KiB as listed, SeaweedFS", "weed", "walk", "files/s", best),
+        Row("the same, 20 ms a request", "delay20", "walk", "files/s", best),
         Row("4 files at once cold, SeaweedFS", "weed", "par_cold", "MB/s", best),
         Row("4 files at once cold, nginx", "nginx", "par_cold", "MB/s", best),
         Row("peak memory (VmHWM) in all of these", "", "rss_mib", "MiB", Target(RSS_MIB, "1"), True),

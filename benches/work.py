@@ -154,6 +154,17 @@ def percentiles(took):
     return {"small_p50": statistics.median(ordered) * 1e3, "small_p99": ordered[int(len(ordered) * 0.99) - 1] * 1e3}
 
 
+def walk(fs, server, data, _scale, _run):
+    """Copies a directory of small files that nobody has read, one after the other as they are listed."""
+    with fs.mounted(server):
+        drop_caches()
+        with Meter(fs.pid, server.pid) as meter:
+            with os.scandir((fs.root / small_name(0)).parent) as entries:
+                sizes = [read_all(entry.path) for entry in entries]
+        expect(sizes, [data.small] * data.small_count)
+        yield {"walk": len(sizes) / meter.wall}, "files/s", meter.costs
+
+
 def parallel(fs, server, data, _scale, _run):
     """Four large files at once."""
     with fs.mounted(server):
@@ -196,5 +207,6 @@ WORKS = {
     "first": first_random,
     "rand": random_cold,
     "small": small,
+    "walk": walk,
     "par": parallel,
 }

@@ -148,6 +148,13 @@ impl Cache {
         object
     }
 
+    /// Returns whether any of `version` is on disk, or its beginning in memory. Opens nothing.
+    pub fn has_some_of(&self, version: &Version) -> bool {
+        let id = version.id();
+        self.shared.disk.as_ref().is_some_and(|disk| disk.look(|index| index.has(id)))
+            || self.shared.memory.front().extent_end(id, 0).is_some()
+    }
+
     /// Takes in the complete content of `version` from `host_file`: a hard link where both are on one file system,
     /// otherwise a copy. From now on **nobody may write to that file**, by whatever name. `sha256` is its digest, where
     /// the caller has computed it. Does nothing where the version is cached already, or where there is no room.

@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 use crate::drafts::draft::Draft;
 use crate::drafts::opens::OpenGuard;
 use crate::read::OpenObject;
-use crate::types::{Clock, ProcessId};
+use crate::types::{Clock, Ino, ProcessId};
 
 /// What a handle stands for.
 pub enum Handle {
@@ -20,6 +20,8 @@ pub enum Handle {
     Object {
         /// Reads its bytes.
         object: Arc<OpenObject>,
+        /// The directory in which it was opened.
+        dir: Ino,
         /// Counts the handle for as long as it is open.
         _open: OpenGuard,
     },

@@ -271,7 +271,8 @@ impl Filesystem {
     /// # Errors
     /// [`FsError::Stale`] where it is not: the path is walked again and finds what is there now.
     pub(super) async fn confirm_version(&self, entry: &Entry, dir: &Entry, path: &str) -> FsResult<()> {
-        let newest = entry.seen_at.max(dir.listed_at);
+        let confirmed_at = self.walks.lock().confirmed_at(entry.parent, entry.row);
+        let newest = entry.seen_at.max(dir.listed_at).max(confirmed_at);
         if newest.is_some_and(|at| Clock.now().since(at) < self.options.list_ttl) {
             return Ok(());
         }

@@ -6,12 +6,13 @@
 //!
 //! # Lock order
 //! `namespace` (names change; held over catalog calls, never over an await) → `locals` → [`Draft::state`]. The other
-//! locks (`handles`, `redirects`, `misses`, `removed_dirs`, `recent`, `saved_as`) are leaves.
+//! locks (`handles`, `redirects`, `misses`, `removed_dirs`, `recent`, `saved_as`, `walks`) are leaves.
 //!
 //! # Waiting
 //! Calls are futures that are polled once on the kernel's thread and, if they have to wait for the store, go on
 //! elsewhere. Local disk and SQLite are not waited for asynchronously.
 
+mod ahead;
 mod attr;
 mod error;
 mod expiry;
@@ -33,6 +34,7 @@ mod status;
 mod swap;
 mod trash;
 mod unsent;
+mod walk;
 mod warm;
 
 use std::collections::HashMap;
@@ -71,6 +73,7 @@ use crate::types::{Clock, FileName, Ino, Notices, ProcessId, Timestamp};
 use handle::Handles;
 use redirect::Redirects;
 use saved_as::SavedAs;
+use walk::Walks;
 
 /// The settings of the file system. Defaults are in `docs/configuration.md`.
 #[derive(Debug, Clone)]
@@ -164,6 +167,8 @@ pub struct Filesystem {
     recent: Mutex<HashMap<i64, (ProcessId, Timestamp)>>,
     /// Under which keys names that users asked for were saved.
     saved_as: SavedAs,
+    /// Who opens the files of a directory in order.
+    walks: Mutex<Walks>,
     /// One listing of a directory at a time.
     listings: Mutex<HashMap<Ino, Arc<tokio::sync::Mutex<()>>>>,
     /// Directories that look-ups have listed: when, or `None` where one request is not enough for that.
@@ -231,6 +236,7 @@ impl Filesystem {
             removed_dirs: Mutex::default(),
             recent: Mutex::new(HashMap::new()),
             saved_as: SavedAs::default(),
+            walks: Mutex::default(),
             listings: Mutex::new(HashMap::new()),
             by_lookup: Mutex::new(HashMap::new()),
             tasks: TaskTracker::new(),

@@ -53,7 +53,8 @@ pub struct ReadOptions {
     pub window_max: u64,
     /// The largest request, in bytes.
     pub request_max: u64,
-    /// How many requests may run that no reader waits for.
+    /// How many requests may run ahead of all sequential readers, and as many ahead of those who open one object after the
+    /// other.
     pub requests_ahead: usize,
 }
 
@@ -102,6 +103,7 @@ pub struct ObjectReader {
     runtime: Handle,
     pressure: Pressure,
     slots_ahead: Arc<Semaphore>,
+    slots_lead: Semaphore,
     slots_fill: Semaphore,
     open: Mutex<HashMap<Version, Weak<Target>>>,
     counters: Counters,
@@ -111,6 +113,9 @@ pub struct ObjectReader {
 const REQUESTS_FILL: usize = 3;
 
 impl ObjectReader {
+    /// The most that the first small read of an object fetches, in bytes.
+    pub const FIRST: u64 = plan::FIRST;
+
     /// Makes a reader of `store` through `cache`. Must be called inside a tokio runtime: transfers run there.
     pub fn new(store: Arc<dyn ObjectStore>, cache: Arc<Cache>, options: ReadOptions) -> Arc<Self> {
         let memory = cache.stats().memory_budget;
@@ -120,6 +125,7 @@ impl ObjectReader {
             runtime: Handle::current(),
             pressure: Pressure::new(options.window_max, options.request_max, memory),
             slots_ahead: Arc::new(Semaphore::new(options.requests_ahead)),
+            slots_lead: Semaphore::new(options.requests_ahead),
             slots_fill: Semaphore::new(REQUESTS_FILL),
             open: Mutex::new(HashMap::new()),
             counters: Counters::default(),
@@ -135,6 +141,11 @@ impl ObjectReader {
             target.cached.expect_sha256(sha256);
         }
         Arc::new(OpenObject::new(Arc::clone(self), target))
+    }
+
+    /// Returns whether anything of `version` is in the cache.
+    pub fn has_some_of(&self, version: &Version) -> bool {
+        self.cache.has_some_of(version)
     }
 
     /// Returns what reading has done so far.

@@ -140,6 +140,12 @@ impl OpenObject {
         self.target.filled.swap(false, Ordering::AcqRel).then_some(file)
     }
 
+    /// Returns whether its reader has come to its end, `None` where nothing was read from here.
+    pub fn was_read_to_end(&self) -> Option<bool> {
+        let frontier = self.history.lock().frontier();
+        (frontier > 0).then(|| frontier >= self.version().size)
+    }
+
     /// Returns whether all of it is on disk, verified or not.
     pub fn is_complete(&self) -> bool {
         self.target.cached.is_complete()

@@ -126,6 +126,11 @@ impl History {
         ByteRange { start: self.passed.min(self.asked), end: self.asked }
     }
 
+    /// Returns where the furthest byte ends that was read since the reader last went elsewhere.
+    pub const fn frontier(&self) -> u64 {
+        self.frontier
+    }
+
     /// Returns whether this reader has a window ahead of it.
     pub fn has_window(&self) -> bool {
         self.is_sequential() && self.bytes >= FIRST

@@ -1,13 +1,13 @@
-//! Fetching ahead of sequential readers.
+//! Fetching ahead of sequential readers, and of those who open one object after the other.
 //!
 //! It takes room in memory and a slot among the requests before it begins, and begins nothing where there is none: a reader
 //! who waits never stands behind it.
 
 use std::sync::Arc;
 
-use super::ObjectReader;
 use super::fetch::{Admission, Target};
-use super::inflight::Purpose;
+use super::inflight::{Ended, Purpose};
+use super::{ObjectReader, OpenObject};
 use crate::types::ByteRange;
 
 impl ObjectReader {
@@ -27,5 +27,27 @@ impl ObjectReader {
         });
         self.start(target, claim.started, Purpose::Ahead);
         claim.refused_from
+    }
+}
+
+impl OpenObject {
+    /// Fetches the first `len` bytes for a reader who is about to open the object, where there is memory for that. Waits for
+    /// a slot, and returns whether they came from the store.
+    pub async fn fetch_lead(&self, len: u64) -> bool {
+        let (reader, target) = (&self.reader, &self.target);
+        let lead = ByteRange { start: 0, end: len.min(self.version().size) };
+        let _slot = reader.slots_lead.acquire().await;
+        let claim = target.claim(lead, reader.options.request_max, Purpose::Ahead, |piece| {
+            let room = target.cached.memory().try_reserve(Target::room_for(piece))?;
+            Some(Admission { room: Some(room), slot: None })
+        });
+        let started = reader.start(target, claim.started, Purpose::Ahead);
+        let mut came = !started.is_empty();
+        for fetch in &started {
+            came &= matches!(fetch.ended().await, Ended::Done);
+        }
+        // whoever comes finds it where it is; until then it makes room for others like all that was read
+        target.cached.expect_no_reader(lead);
+        came
     }
 }

@@ -49,6 +49,7 @@ mod served;
 mod staging;
 mod trash;
 mod url;
+mod walk;
 mod watched;
 mod weak_store;
 mod writing;

@@ -108,7 +108,15 @@ impl Filesystem {
     /// The last descriptor of a handle is gone.
     pub async fn release(&self, fh: u64) {
         let Some(handle) = self.handles.remove(fh) else { return };
-        let Handle::Draft { draft, writable, opener } = &*handle else { return };
+        let (draft, writable, opener) = match &*handle {
+            Handle::Draft { draft, writable, opener } => (draft, writable, opener),
+            Handle::Object { object, dir, .. } => {
+                if let Some(to_end) = object.was_read_to_end() {
+                    self.walks.lock().read(*dir, to_end);
+                }
+                return;
+            }
+        };
         Self::note_use(draft); // before it counts as closed
         let (last, last_writer) = {
             let mut known = draft.state.lock();

@@ -109,6 +109,7 @@ impl Filesystem {
         let (dir, path) = self.dir(entry.parent)?;
         if entry.shown == Shown::Listed {
             self.confirm_version(entry, &dir, &path).await?;
+            self.walk_on(entry);
         } else if !self.opens.is_open(entry.row) {
             return Err(FsError::Stale); // unlinked or replaced: the path leads elsewhere now
         }
@@ -116,10 +117,10 @@ impl Filesystem {
         let etag = entry.etag.clone().ok_or(FsError::Stale)?;
         let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
         let object = self.reader.open(Version { key, etag, size: entry.size }, sha256);
-        object.fetch_if_small();
         object.settle().await;
+        object.fetch_if_small();
         let content = Content::of(&object);
-        let handle = Handle::Object { object, _open: self.opens.open(entry.row) };
+        let handle = Handle::Object { object, dir: entry.parent, _open: self.opens.open(entry.row) };
         // Counted first, looked at again second: a swap (fs/swap.rs) does it the other way round, so one sees the other.
         if self.catalog.entry(entry.ino)?.is_none_or(|now| now.row != entry.row) {
             return Err(FsError::Stale);
