@@ -35,6 +35,9 @@ impl OpenObject {
     /// a slot, and returns whether they came from the store.
     pub async fn fetch_lead(&self, len: u64) -> bool {
         let (reader, target) = (&self.reader, &self.target);
+        if target.cached.is_given_up() {
+            return false;
+        }
         let lead = ByteRange { start: 0, end: len.min(self.version().size) };
         let _slot = reader.slots_lead.acquire().await;
         let claim = target.claim(lead, reader.options.request_max, Purpose::Ahead, |piece| {
