@@ -160,7 +160,11 @@ impl Notices for SlowKernel {
         Box::pin(std::future::ready(()))
     }
 
-    fn left_behind(&self, _: Ino, _: ByteRange) {}
+    fn listing_changed(&self, _: Ino) {}
+
+    fn left_behind(&self, _: Ino, _: ByteRange) -> Told {
+        Box::pin(std::future::ready(()))
+    }
 
     fn keep_pages(&self, _: Ino, offset: u64, _: &[u8]) -> bool {
         self.offered.lock().push(offset);

@@ -49,8 +49,10 @@ pub struct ObjectDetail {
 /// What a merge changed.
 #[derive(Debug, Default)]
 pub struct Merged {
-    /// Names that appeared, vanished or became another version.
+    /// Names that vanished or became another version.
     pub changed: Vec<String>,
+    /// Names that appeared.
+    pub appeared: Vec<String>,
     /// Inode numbers of versions that lost their name.
     pub gone: Vec<Ino>,
 }
@@ -130,7 +132,7 @@ impl Catalog {
                     Some(_) => {}
                     None => {
                         add_dir(c, parent, &name, &path, began)?;
-                        merged.changed.push(name);
+                        merged.appeared.push(name);
                     }
                 }
             }
@@ -158,7 +160,11 @@ impl Catalog {
                         mtime = CASE WHEN ?3 AND listed_at IS NOT NULL THEN max(mtime, ?2) ELSE mtime END
                  WHERE ino = ?1",
             )?
-            .execute(params![sql(parent), began.0, !merged.changed.is_empty()])?;
+            .execute(params![
+                sql(parent),
+                began.0,
+                !(merged.changed.is_empty() && merged.appeared.is_empty())
+            ])?;
             Ok(merged)
         })
     }
@@ -291,7 +297,7 @@ fn merge_known(
         None if deletes::hides(c, parent, &facts.name, &facts.etag, at)? => Ok(()),
         None => {
             add_object(c, parent, facts, at)?;
-            merged.changed.push(facts.name.clone());
+            merged.appeared.push(facts.name.clone());
             Ok(())
         }
     }

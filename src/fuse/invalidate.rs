@@ -23,8 +23,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 enum Change {
     /// What a name means.
     Entry { parent: Ino, name: String, told: Option<oneshot::Sender<()>> },
+    /// What a directory lists.
+    Listing { parent: Ino },
     /// Pages that need not be kept.
-    Pages { ino: Ino, range: ByteRange },
+    Pages { ino: Ino, range: ByteRange, told: oneshot::Sender<()> },
 }
 
 /// Queues changes and sends them from a thread of its own.
@@ -104,15 +106,28 @@ fn tell(notifier: &Notifier, change: Change) {
                 let _ = told.send(()); // who asked may have given up waiting
             }
         }
-        Change::Pages { ino, range } => {
+        Change::Listing { parent } => {
+            if let Err(e) = notifier.inval_inode(INodeNo(parent.0), 0, 0) {
+                tracing::debug!("the kernel was not told of directory {parent:?}: {e}");
+            }
+        }
+        Change::Pages { ino, range, told } => {
             let (Ok(start), Ok(len)) = (i64::try_from(range.start), i64::try_from(range.len())) else {
                 return;
             };
             if let Err(e) = notifier.inval_inode(INodeNo(ino.0), start, len) {
                 tracing::debug!("the kernel keeps pages of inode {ino}: {e}");
             }
+            let _ = told.send(()); // as above
         }
     }
+}
+
+fn until_told(wait: oneshot::Receiver<()>) -> Told {
+    Box::pin(async move {
+        // A sender that is gone is a mount that is gone; one that is stuck must not hold the caller.
+        let _ = tokio::time::timeout(LONGEST_WAIT, wait).await;
+    })
 }
 
 impl Notices for Invalidator {
@@ -123,16 +138,19 @@ impl Notices for Invalidator {
     fn entry_changed_told(&self, parent: Ino, name: &str) -> Told {
         let (told, wait) = oneshot::channel();
         self.send(Change::Entry { parent, name: name.to_owned(), told: Some(told) });
-        Box::pin(async move {
-            // A sender that is gone is a mount that is gone; one that is stuck must not hold the caller.
-            let _ = tokio::time::timeout(LONGEST_WAIT, wait).await;
-        })
+        until_told(wait)
     }
 
-    fn left_behind(&self, ino: Ino, range: ByteRange) {
+    fn listing_changed(&self, parent: Ino) {
+        self.send(Change::Listing { parent });
+    }
+
+    fn left_behind(&self, ino: Ino, range: ByteRange) -> Told {
+        let (told, wait) = oneshot::channel();
         if self.pages.load(Ordering::Relaxed) {
-            self.send(Change::Pages { ino, range });
+            self.send(Change::Pages { ino, range, told });
         }
+        until_told(wait)
     }
 
     fn keep_pages(&self, ino: Ino, offset: u64, bytes: &[u8]) -> bool {

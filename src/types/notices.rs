@@ -17,9 +17,12 @@ pub trait Notices: Send + Sync + 'static {
     /// holds the directory's lock in the kernel (create, rename, unlink, …).
     fn entry_changed_told(&self, parent: Ino, name: &str) -> Told;
 
-    /// A reader of the file `ino` has left these bytes of an object behind, and they are complete on disk here: the kernel
-    /// need not keep them, too, where it reads the cache's files itself.
-    fn left_behind(&self, ino: Ino, range: ByteRange);
+    /// There are new names in the directory `parent`, all of which the kernel asks for when it needs them.
+    fn listing_changed(&self, parent: Ino);
+
+    /// Nobody reads these bytes of the file `ino` any more, an object that is complete on disk here: the kernel need not keep
+    /// them, too, where it reads the cache's files itself. The future ends when it does not.
+    fn left_behind(&self, ino: Ino, range: ByteRange) -> Told;
 
     /// Gives the kernel pages of the file `ino`, to be kept as those that it has read: `bytes` at `offset`, whole pages but at
     /// the end of the file. Returns whether it takes more. Waits for reads of these pages, so it must not be called by
@@ -49,7 +52,11 @@ impl Notices for NoNotices {
         Box::pin(std::future::ready(()))
     }
 
-    fn left_behind(&self, _: Ino, _: ByteRange) {}
+    fn listing_changed(&self, _: Ino) {}
+
+    fn left_behind(&self, _: Ino, _: ByteRange) -> Told {
+        Box::pin(std::future::ready(()))
+    }
 
     fn keep_pages(&self, _: Ino, _: u64, _: &[u8]) -> bool {
         false

@@ -120,7 +120,8 @@ impl Filesystem {
         object.settle().await;
         object.fetch_if_small();
         let content = Content::of(&object);
-        let handle = Handle::Object { object, dir: entry.parent, _open: self.opens.open(entry.row) };
+        let handle =
+            Handle::Object { object, ino: entry.ino, dir: entry.parent, _open: self.opens.open(entry.row) };
         // Counted first, looked at again second: a swap (fs/swap.rs) does it the other way round, so one sees the other.
         if self.catalog.entry(entry.ino)?.is_none_or(|now| now.row != entry.row) {
             return Err(FsError::Stale);
