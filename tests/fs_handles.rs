@@ -162,9 +162,7 @@ impl Notices for SlowKernel {
 
     fn listing_changed(&self, _: Ino) {}
 
-    fn left_behind(&self, _: Ino, _: ByteRange) -> Told {
-        Box::pin(std::future::ready(()))
-    }
+    fn left_behind(&self, _: Ino, _: ByteRange) {}
 
     fn keep_pages(&self, _: Ino, offset: u64, _: &[u8]) -> bool {
         self.offered.lock().push(offset);

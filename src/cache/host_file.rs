@@ -18,10 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rustix::buffer::spare_capacity;
-use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
 
-use super::chunks::{BLOCK, CHUNK, chunk_count, chunk_numbers, chunk_range, on_disk, to_usize};
+use super::chunks::{CHUNK, chunk_count, chunk_numbers, chunk_range, on_disk, to_usize};
 use super::front::Extent;
 use super::map::{self, ChunkTable, ENTRY_BYTES, HEADER_BYTES, SEAL_AT, Seal};
 use super::version::Version;
@@ -31,9 +29,6 @@ use crate::types::{ByteRange, Sha256Hex};
 /// them (ext4 since Linux 6.16), and the larger they are, the likelier they lie in memory that nobody has used for a while:
 /// the host of a virtual machine has taken that, and bringing it back took longer than all the rest of a cold read.
 const WRITE_PIECE: usize = 64 * 1024;
-
-/// ext4, as statfs(2) says it.
-const EXT4: u64 = 0xEF53;
 
 /// Where the two files of a version are.
 #[derive(Debug, Clone)]
@@ -226,9 +221,6 @@ impl HostFile {
 
     /// Writes `extent`, then marks its chunks. `checksums` are those of its chunks.
     pub(super) fn write(&self, extent: &Extent, checksums: &[u32]) -> io::Result<()> {
-        if extent.bytes.len() as u64 == BLOCK {
-            reserve(&self.data, extent.range())?;
-        }
         for (piece, at) in extent.bytes.chunks(WRITE_PIECE).zip((extent.offset..).step_by(WRITE_PIECE)) {
             self.data.write_all_at(piece, at)?;
         }
@@ -328,20 +320,6 @@ impl HostFile {
 
 fn entry_at(chunk: u64) -> u64 {
     HEADER_BYTES as u64 + chunk * ENTRY_BYTES as u64
-}
-
-/// Has the file system find room for `range` at once where it would keep account of each 4 KiB of a write by itself: on ext4
-/// that took as long as copying the bytes.
-fn reserve(file: &File, range: ByteRange) -> io::Result<()> {
-    let is_ext4 = rustix::fs::fstatfs(file).is_ok_and(|s| u64::try_from(s.f_type) == Ok(EXT4));
-    if !is_ext4 {
-        return Ok(());
-    }
-    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, range.start, range.len()) {
-        Err(e @ (Errno::NOSPC | Errno::DQUOT | Errno::IO)) => Err(e.into()),
-        // it is written all the same
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 fn create_file(path: &Path) -> io::Result<File> {

@@ -1,5 +1,4 @@
-//! An object's content in the kernel's page cache: handed over for a random reader that stays, taken back where it is kept
-//! twice.
+//! Handing an object's content to the kernel's page cache, for a random reader that stays.
 //!
 //! Its handle was opened before the object was here, so its reads come through the daemon for as long as it is open, one by
 //! one. Once the kernel has the pages it answers them itself. They are kept twice then, in the cache file's pages and in
@@ -16,14 +15,10 @@ use std::sync::{Arc, Weak};
 use super::Filesystem;
 use super::handle::Handle;
 use crate::cache::{pieces, to_usize};
-use crate::read::OpenObject;
 use crate::types::{ByteRange, Ino, Notices};
 
 /// How much is handed over at a time: a close waits for no more.
 const PIECE: u64 = 1024 * 1024;
-
-/// How much is taken back at a time: other notices wait for no more.
-const TAKEN_BACK: u64 = 64 * PIECE;
 
 /// The part of the memory that the kernel could give to programs which one object may take.
 const PART: u64 = 4;
@@ -38,27 +33,6 @@ impl Filesystem {
         }
         let (notices, handle) = (Arc::clone(&self.notices), Arc::downgrade(handle));
         tokio::task::spawn_blocking(move || copy(&*notices, ino, &handle, &content, size));
-    }
-}
-
-impl Filesystem {
-    /// Has the kernel drop the pages of `object`, of the inode `ino`, which is being closed, once nobody has it open and it is
-    /// complete on disk. It is read past the daemon then, from the pages of the cache file, and the next open would have to
-    /// wait until these are gone.
-    pub(super) fn take_back(&self, ino: Ino, object: &Arc<OpenObject>) {
-        if !object.was_read_through() {
-            return;
-        }
-        let (notices, object) = (Arc::clone(&self.notices), Arc::clone(object));
-        tokio::spawn(async move {
-            object.settle().await;
-            for piece in pieces(ByteRange { start: 0, end: object.version().size }, TAKEN_BACK) {
-                if !object.is_complete() || !object.is_last() {
-                    return;
-                }
-                notices.left_behind(ino, piece).await;
-            }
-        });
     }
 }
 

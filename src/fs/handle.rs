@@ -20,8 +20,6 @@ pub enum Handle {
     Object {
         /// Reads its bytes.
         object: Arc<OpenObject>,
-        /// The inode number under which it was opened.
-        ino: Ino,
         /// The directory in which it was opened.
         dir: Ino,
         /// Counts the handle for as long as it is open.

@@ -2,7 +2,7 @@
 //!
 //! `FUSE_NOTIFY_INVAL_ENTRY` takes the directory's lock in the kernel. Sent by a thread that must answer a request which
 //! holds that lock, it is a deadlock that only an abort of the connection ends. So one thread of its own sends them,
-//! and nothing ever waits for it.
+//! and no request that holds such a lock waits for it.
 
 use std::ffi::OsStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ enum Change {
     /// What a directory lists.
     Listing { parent: Ino },
     /// Pages that need not be kept.
-    Pages { ino: Ino, range: ByteRange, told: oneshot::Sender<()> },
+    Pages { ino: Ino, range: ByteRange },
 }
 
 /// Queues changes and sends them from a thread of its own.
@@ -111,23 +111,15 @@ fn tell(notifier: &Notifier, change: Change) {
                 tracing::debug!("the kernel was not told of directory {parent:?}: {e}");
             }
         }
-        Change::Pages { ino, range, told } => {
+        Change::Pages { ino, range } => {
             let (Ok(start), Ok(len)) = (i64::try_from(range.start), i64::try_from(range.len())) else {
                 return;
             };
             if let Err(e) = notifier.inval_inode(INodeNo(ino.0), start, len) {
                 tracing::debug!("the kernel keeps pages of inode {ino}: {e}");
             }
-            let _ = told.send(()); // as above
         }
     }
-}
-
-fn until_told(wait: oneshot::Receiver<()>) -> Told {
-    Box::pin(async move {
-        // A sender that is gone is a mount that is gone; one that is stuck must not hold the caller.
-        let _ = tokio::time::timeout(LONGEST_WAIT, wait).await;
-    })
 }
 
 impl Notices for Invalidator {
@@ -138,19 +130,20 @@ impl Notices for Invalidator {
     fn entry_changed_told(&self, parent: Ino, name: &str) -> Told {
         let (told, wait) = oneshot::channel();
         self.send(Change::Entry { parent, name: name.to_owned(), told: Some(told) });
-        until_told(wait)
+        Box::pin(async move {
+            // A sender that is gone is a mount that is gone; one that is stuck must not hold the caller.
+            let _ = tokio::time::timeout(LONGEST_WAIT, wait).await;
+        })
     }
 
     fn listing_changed(&self, parent: Ino) {
         self.send(Change::Listing { parent });
     }
 
-    fn left_behind(&self, ino: Ino, range: ByteRange) -> Told {
-        let (told, wait) = oneshot::channel();
+    fn left_behind(&self, ino: Ino, range: ByteRange) {
         if self.pages.load(Ordering::Relaxed) {
-            self.send(Change::Pages { ino, range, told });
+            self.send(Change::Pages { ino, range });
         }
-        until_told(wait)
     }
 
     fn keep_pages(&self, ino: Ino, offset: u64, bytes: &[u8]) -> bool {

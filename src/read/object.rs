@@ -20,8 +20,8 @@ use crate::types::ByteRange;
 /// Larger reads are answered in pieces of this size: what waits for memory must not hold much of it.
 const PIECE: u64 = 2 * BLOCK;
 
-/// Who has read so much in sequence leaves pages behind that are worth dropping.
-const READ_THROUGH: u64 = 8 * BLOCK;
+/// What a reader leaves behind is told of in pieces of this size.
+const LEFT_BEHIND: u64 = 8 * BLOCK;
 
 /// Objects below this size are read as fast through the daemon.
 const SETTLE_SIZE: u64 = 8 * BLOCK;
@@ -38,13 +38,21 @@ pub struct OpenObject {
     pub(super) reader: Arc<ObjectReader>,
     pub(super) target: Arc<Target>,
     history: Mutex<History>,
+    /// What its reader passed and nobody was told of yet.
+    passed: Mutex<ByteRange>,
     /// Whether it is counted among those with a window.
     streaming: AtomicBool,
 }
 
 impl OpenObject {
     pub(super) fn new(reader: Arc<ObjectReader>, target: Arc<Target>) -> Self {
-        Self { reader, target, history: Mutex::new(History::default()), streaming: AtomicBool::new(false) }
+        Self {
+            reader,
+            target,
+            history: Mutex::new(History::default()),
+            passed: Mutex::new(ByteRange { start: 0, end: 0 }),
+            streaming: AtomicBool::new(false),
+        }
     }
 
     /// Returns the version.
@@ -109,14 +117,17 @@ impl OpenObject {
         }
     }
 
-    /// Returns whether its reader has read so much in sequence from here that the kernel holds many pages of it.
-    pub fn was_read_through(&self) -> bool {
-        self.history.lock().bytes() >= READ_THROUGH
-    }
-
-    /// Returns whether nobody else has its version open.
-    pub fn is_last(&self) -> bool {
-        self.target.handles.load(Ordering::Acquire) == 1
+    /// Returns what its reader has left behind since the last time, once that is much and on disk.
+    pub fn left_behind(&self) -> Option<ByteRange> {
+        let mut passed = self.passed.lock();
+        if passed.len() < LEFT_BEHIND {
+            return None;
+        }
+        let end =
+            self.target.cached.on_disk_until(*passed).filter(|end| end - passed.start >= LEFT_BEHIND)?;
+        let range = ByteRange { start: passed.start, end };
+        passed.start = end;
+        Some(range)
     }
 
     /// Returns the host file, as [`OpenObject::complete_cache_file`] does, once the background has brought all of it for a
@@ -234,6 +245,9 @@ impl OpenObject {
         let cached = &self.target.cached;
         if !plan.passed.is_empty() {
             cached.pass(plan.passed);
+            let mut passed = self.passed.lock();
+            let start = if passed.end == plan.passed.start { passed.start } else { plan.passed.start };
+            *passed = ByteRange { start, end: plan.passed.end };
         }
         if !plan.forget.is_empty() {
             cached.expect_no_reader(plan.forget);

@@ -20,9 +20,9 @@ pub trait Notices: Send + Sync + 'static {
     /// There are new names in the directory `parent`, all of which the kernel asks for when it needs them.
     fn listing_changed(&self, parent: Ino);
 
-    /// Nobody reads these bytes of the file `ino` any more, an object that is complete on disk here: the kernel need not keep
-    /// them, too, where it reads the cache's files itself. The future ends when it does not.
-    fn left_behind(&self, ino: Ino, range: ByteRange) -> Told;
+    /// A reader of the file `ino` has left these bytes of an object behind, and they are complete on disk here: the kernel
+    /// need not keep them, too, where it reads the cache's files itself.
+    fn left_behind(&self, ino: Ino, range: ByteRange);
 
     /// Gives the kernel pages of the file `ino`, to be kept as those that it has read: `bytes` at `offset`, whole pages but at
     /// the end of the file. Returns whether it takes more. Waits for reads of these pages, so it must not be called by
@@ -54,9 +54,7 @@ impl Notices for NoNotices {
 
     fn listing_changed(&self, _: Ino) {}
 
-    fn left_behind(&self, _: Ino, _: ByteRange) -> Told {
-        Box::pin(std::future::ready(()))
-    }
+    fn left_behind(&self, _: Ino, _: ByteRange) {}
 
     fn keep_pages(&self, _: Ino, _: u64, _: &[u8]) -> bool {
         false

@@ -110,11 +110,10 @@ impl Filesystem {
         let Some(handle) = self.handles.remove(fh) else { return };
         let (draft, writable, opener) = match &*handle {
             Handle::Draft { draft, writable, opener } => (draft, writable, opener),
-            Handle::Object { object, ino, dir, .. } => {
+            Handle::Object { object, dir, .. } => {
                 if let Some(to_end) = object.was_read_to_end() {
                     self.walks.lock().read(*dir, to_end);
                 }
-                self.take_back(*ino, object);
                 return;
             }
         };
