@@ -301,10 +301,9 @@ impl CachedObject {
     /// Runs `install`, which puts other files of this version into place.
     pub(super) fn replace<E>(&self, install: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let mut host = self.host.write();
-        let installed = install();
-        // also after an error: what was there before may be gone
+        install()?;
         *host = Host::Unknown;
-        installed
+        Ok(())
     }
 
     /// Throws the whole content away: it has not the digest it must have.

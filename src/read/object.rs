@@ -140,15 +140,10 @@ impl OpenObject {
         self.target.filled.swap(false, Ordering::AcqRel).then_some(file)
     }
 
-    /// Returns whether its reader has read on to its end, `None` where nothing was read from here. A look at the end alone, where
-    /// archives have their directory, is no reading on.
+    /// Returns whether its reader has come to its end, `None` where nothing was read from here.
     pub fn was_read_to_end(&self) -> Option<bool> {
-        let (frontier, bytes) = {
-            let history = self.history.lock();
-            (history.frontier(), history.bytes())
-        };
-        let size = self.version().size;
-        (frontier > 0).then_some(frontier >= size && bytes >= size / 2)
+        let frontier = self.history.lock().frontier();
+        (frontier > 0).then(|| frontier >= self.version().size)
     }
 
     /// Returns whether all of it is on disk, verified or not.
