@@ -286,6 +286,21 @@ async fn adopted_file_is_read_without_a_request() {
     assert_eq!(lab.store.request_count(), 0);
 }
 
+/// Requests are cut between chunks, whatever the size of what is left: a chunk that comes in two pieces has the checksum of
+/// one of them, and counts as here before the other is.
+#[tokio::test(flavor = "multi_thread")]
+async fn object_that_was_brought_to_disk_is_right_to_its_end_after_a_crash() {
+    let lab = Lab::new();
+    let bytes = content(14, 24 * MIB + 4321);
+    let version = lab.store.put("a", &bytes);
+    lab.reader.open(version.clone(), None).bring_to_disk(|_| {}).await.unwrap();
+    let lab = lab.restart(false).await;
+    let asked = lab.store.request_count();
+    check(&lab.reader.open(version, None), &bytes).await;
+    assert_eq!(lab.cache.stats().damaged_chunks, 0);
+    assert_eq!(lab.store.request_count(), asked);
+}
+
 /// Whoever opens a large file that was just saved is on a thread of the kernel's.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_blocked_while_a_file_is_taken_in() {

@@ -116,7 +116,8 @@ impl ObjectReader {
         let cached = &target.cached;
         let _slot = self.slots_fill.acquire().await;
         cached.wait_for_disk(self.options.patience()).await;
-        let claim = target.claim(piece, piece.len(), Purpose::Fill, |part| {
+        // a piece lies between two multiples of this, so that it is not cut
+        let claim = target.claim(piece, LARGEST, Purpose::Fill, |part| {
             let room = cached.memory().try_reserve(Target::room_for(part))?;
             Some(Admission { room: Some(room), slot: None })
         });

@@ -189,6 +189,8 @@ impl Inflight {
         missing: impl Fn(ByteRange) -> Vec<ByteRange>,
         mut admit: impl FnMut(ByteRange) -> Option<A>,
     ) -> Claim<A> {
+        // cut between chunks: one that came in two pieces would count as here when it is half here
+        let request = request.next_multiple_of(CHUNK);
         let mut fetches = self.fetches.lock();
         let running = overlapping(&fetches, range);
         let mut claim = Claim { started: Vec::new(), running, refused_from: None };
