@@ -160,6 +160,8 @@ impl Notices for SlowKernel {
         Box::pin(std::future::ready(()))
     }
 
+    fn listing_changed(&self, _: Ino) {}
+
     fn left_behind(&self, _: Ino, _: ByteRange) {}
 
     fn keep_pages(&self, _: Ino, offset: u64, _: &[u8]) -> bool {

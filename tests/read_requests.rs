@@ -98,6 +98,20 @@ async fn small_object_is_asked_for_when_it_is_opened_and_not_again_when_it_is_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn look_at_the_end_alone_is_no_reading_to_the_end() {
+    let lab = Lab::new();
+    let size = 3 * MIB;
+    let version = lab.store.put("a", &content(9, size));
+    let object = lab.reader.open(version.clone(), None);
+    assert_eq!(object.was_read_to_end(), None);
+    object.read(size as u64 - 100, 100).await.unwrap();
+    assert_eq!(object.was_read_to_end(), Some(false));
+    let object = lab.reader.open(version, None);
+    read_all(&object, size).await;
+    assert_eq!(object.was_read_to_end(), Some(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn first_small_read_of_a_large_object_fetches_128_kib() {
     let lab = Lab::new();
     let object = lab.reader.open(lab.store.put("a", &content(4, 50 * MIB)), None);

@@ -301,9 +301,10 @@ impl CachedObject {
     /// Runs `install`, which puts other files of this version into place.
     pub(super) fn replace<E>(&self, install: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let mut host = self.host.write();
-        install()?;
+        let installed = install();
+        // also after an error: what was there before may be gone
         *host = Host::Unknown;
-        Ok(())
+        installed
     }
 
     /// Throws the whole content away: it has not the digest it must have.

@@ -49,8 +49,10 @@ pub struct ObjectDetail {
 /// What a merge changed.
 #[derive(Debug, Default)]
 pub struct Merged {
-    /// Names that appeared, vanished or became another version.
+    /// Names that vanished or became another version.
     pub changed: Vec<String>,
+    /// Names that appeared.
+    pub appeared: Vec<String>,
     /// Inode numbers of versions that lost their name.
     pub gone: Vec<Ino>,
 }
@@ -75,8 +77,9 @@ pub struct FileRow {
 }
 
 impl Catalog {
-    /// Takes in what the store told about one object of `parent`; `None` says that there is none of this name.
-    /// A name that a draft or scratch file holds is left alone, and so is one whose delete is pending.
+    /// Takes in what the store told about one object of `parent`, asked at `at`; `None` says that there is none of this name.
+    /// A name that a draft or scratch file holds is left alone, and so is one whose delete is pending, or of which more is
+    /// known since.
     ///
     /// # Errors
     /// What SQLite says; so for all methods here.
@@ -90,13 +93,15 @@ impl Catalog {
         let name = name.to_owned();
         self.write(Durability::Process, move |c| {
             let mut merged = Merged::default();
-            match facts {
-                Some(facts) => merge_one(c, parent, &facts, at, &mut merged)?,
-                None => {
-                    if let Some(old) = by_name(c, parent, &name)?.filter(|e| e.kind == Kind::Object) {
-                        retire(c, &old, at, &mut merged)?;
-                    }
-                }
+            let before = by_name(c, parent, &name)?;
+            let etag = facts.as_ref().map(|facts| &facts.etag);
+            if before.as_ref().is_some_and(|e| known_since(e, at) && e.etag.as_ref() != etag) {
+                return Ok(merged);
+            }
+            match (facts, before) {
+                (Some(facts), before) => merge_known(c, parent, before, &facts, at, &mut merged)?,
+                (None, Some(old)) if old.kind == Kind::Object => retire(c, &old, at, &mut merged)?,
+                (None, _) => {}
             }
             Ok(merged)
         })
@@ -130,22 +135,19 @@ impl Catalog {
                     Some(_) => {}
                     None => {
                         add_dir(c, parent, &name, &path, began)?;
-                        merged.changed.push(name);
+                        merged.appeared.push(name);
                     }
                 }
             }
-            // changed here, or asked for by its name, since the listing began
-            let known_since =
-                |e: &Entry| e.touched_at >= began || e.seen_at.is_some_and(|seen_at| seen_at >= began);
             for facts in &objects {
                 let before = known.remove(&facts.name);
-                if !before.as_ref().is_some_and(known_since) {
+                if !before.as_ref().is_some_and(|e| known_since(e, began)) {
                     merge_known(c, parent, before, facts, began, &mut merged)?;
                 }
             }
             for (name, left) in known {
                 let keep = left.kind.is_local()
-                    || known_since(&left)
+                    || known_since(&left, began)
                     || (left.kind == Kind::Dir
                         && (left.made || fixed.contains(&name) || holds_local(c, left.ino)?));
                 if !keep {
@@ -158,7 +160,11 @@ impl Catalog {
                         mtime = CASE WHEN ?3 AND listed_at IS NOT NULL THEN max(mtime, ?2) ELSE mtime END
                  WHERE ino = ?1",
             )?
-            .execute(params![sql(parent), began.0, !merged.changed.is_empty()])?;
+            .execute(params![
+                sql(parent),
+                began.0,
+                !(merged.changed.is_empty() && merged.appeared.is_empty())
+            ])?;
             Ok(merged)
         })
     }
@@ -258,6 +264,11 @@ pub(super) fn merge_one(
     merge_known(c, parent, before, facts, at, merged)
 }
 
+/// Returns whether an entry was changed here, or asked for by its name, since `at`.
+fn known_since(e: &Entry, at: Timestamp) -> bool {
+    e.touched_at >= at || e.seen_at.is_some_and(|seen_at| seen_at >= at)
+}
+
 fn merge_known(
     c: &Connection,
     parent: Ino,
@@ -291,7 +302,7 @@ fn merge_known(
         None if deletes::hides(c, parent, &facts.name, &facts.etag, at)? => Ok(()),
         None => {
             add_object(c, parent, facts, at)?;
-            merged.changed.push(facts.name.clone());
+            merged.appeared.push(facts.name.clone());
             Ok(())
         }
     }
@@ -425,4 +436,32 @@ pub(super) fn become_object(
     .execute(params![row, sql_size(facts.size), facts.mtime.0, facts.etag.as_str(), at.0])?;
     put_detail(c, row, &facts.detail)?;
     by_row(c, row)?.ok_or(super::CatalogError::Sqlite(rusqlite::Error::QueryReturnedNoRows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_answer_does_not_undo_what_is_known_since_it_was_asked_for() {
+        let home = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&home.path().join("catalog.sqlite"), "s3://b").unwrap();
+        let merge = |etag: Option<&str>, at| {
+            let facts = etag.map(|etag| ObjectFacts {
+                name: "a".to_owned(),
+                size: 1,
+                etag: ETag::new(etag),
+                mtime: Timestamp(1),
+                detail: ObjectDetail::default(),
+            });
+            catalog.merge_object(Ino::ROOT, "a", facts, Timestamp(at)).unwrap();
+            let entry = catalog.child(Ino::ROOT, "a").unwrap().filter(|e| e.shown == Shown::Listed);
+            entry.and_then(|e| e.etag).map(|etag| etag.as_str().to_owned())
+        };
+        assert_eq!(merge(Some("new"), 20).as_deref(), Some("new"));
+        assert_eq!(merge(Some("old"), 10).as_deref(), Some("new"));
+        assert_eq!(merge(None, 10).as_deref(), Some("new"));
+        assert_eq!(merge(Some("newer"), 30).as_deref(), Some("newer"));
+        assert_eq!(merge(None, 40), None);
+    }
 }

@@ -35,15 +35,15 @@ impl Filesystem {
             if entry.kind == Kind::Object && entry.shown == Shown::Listed && entry.size > 0 {
                 let lead = entry.size.min(if next.to_end { LEAD } else { ObjectReader::FIRST });
                 let Some(rest) = bytes.checked_sub(lead) else { break };
-                bytes = rest;
-                until = entry.row;
+                (bytes, until) = (rest, entry.row);
                 ready.push((entry, lead));
             } else {
                 until = entry.row;
             }
         }
         let rows: Vec<_> = ready.iter().map(|(entry, lead)| (entry.row, *lead)).collect();
-        self.walks.lock().looked(dir, &rows, until);
+        let from = self.walks.lock().looked(dir, &rows, until);
+        ready.retain(|(entry, _)| entry.row > from);
         ready
     }
 
@@ -58,7 +58,8 @@ impl Filesystem {
         if !self.reader.has_some_of(&version) {
             let asked_at = Clock.now();
             let sha256 = self.catalog.object_detail(entry.row).ok().flatten().and_then(|d| d.sha256);
-            if ObjectReader::open(&self.reader, version, sha256).fetch_lead(lead).await {
+            let wanted = || self.walks.lock().is_ahead(entry.parent, entry.row);
+            if ObjectReader::open(&self.reader, version, sha256).fetch_lead(lead, wanted).await {
                 self.walks.lock().confirmed(entry.parent, entry.row, asked_at);
             }
         } else if let Err(e) = self.confirm_version(entry, &dir, &path).await {

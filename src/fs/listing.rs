@@ -147,7 +147,17 @@ impl Filesystem {
             self.misses.lock().remove(&(parent, name.clone()));
             self.notices.entry_changed(parent, name);
         }
-        self.look_for_overwritten(parent, &merged.changed);
+        // The kernel remembers of no name that it is not there; and it may be looking one of these up just now, which a notice
+        // would make it forget: with the name go the pages of who has it open, at his close.
+        if !merged.appeared.is_empty() {
+            let mut misses = self.misses.lock();
+            for name in &merged.appeared {
+                misses.remove(&(parent, name.clone()));
+            }
+            drop(misses);
+            self.notices.listing_changed(parent);
+        }
+        self.look_for_overwritten(parent, merged.changed.iter().chain(&merged.appeared).map(String::as_str));
     }
 
     /// Asks the store for a name that the catalog does not have. Returns the entry if there is one now.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use super::{Attr, Caller, Filesystem, FsError, FsResult, join, process_of};
 use crate::catalog::{DraftRow, DraftState, Entry, Kind, NewEntry, Shown};
 use crate::drafts::draft::{Draft, Known, Origin};
 use crate::types::{Clock, DraftId, ETag, Ino, ObjectKey};
-use tokio::time::timeout;
 
 /// A draft or scratch file that is about to be made.
 pub(super) struct NewLocal<'a> {

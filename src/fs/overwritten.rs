@@ -12,7 +12,7 @@ use crate::types::{Clock, DraftId, Ino, ObjectKey};
 
 impl Filesystem {
     /// Looks whether names that changed in the store are objects that we published a moment ago.
-    pub(super) fn look_for_overwritten(&self, parent: Ino, names: &[String]) {
+    pub(super) fn look_for_overwritten<'a>(&self, parent: Ino, names: impl Iterator<Item = &'a str>) {
         if self.read_only().is_some() {
             return; // what is kept waits for a mount that may write
         }
@@ -38,7 +38,7 @@ impl Filesystem {
         for key in self.guard.keys() {
             let (dir, name) = key.as_str().rsplit_once('/').unwrap_or(("", key.as_str()));
             if let Some(dir) = self.catalog.dir_by_path(dir)? {
-                self.look_for_overwritten(dir.ino, &[name.to_owned()]);
+                self.look_for_overwritten(dir.ino, std::iter::once(name));
             }
         }
         Ok(())

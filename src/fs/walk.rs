@@ -34,8 +34,8 @@ const DIRECTORIES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 pub(super) struct Walks(LruCache<Ino, Walk>);
 
 /// What was opened in one directory.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Walk {
+#[derive(Debug, Default)]
+struct Walk {
     /// The furthest row of this run.
     last: i64,
     /// So many were opened in order.
@@ -48,7 +48,7 @@ pub(super) struct Walk {
     to_end: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 struct Ahead {
     row: i64,
     bytes: u64,
@@ -82,12 +82,19 @@ impl Walks {
     }
 
     /// Takes note that what comes next in `dir` was looked at: `found` are rows, with what is made ready of each, and `until`
-    /// the last that was looked at.
-    pub(super) fn looked(&mut self, dir: Ino, found: &[(i64, u64)], until: i64) {
-        let Some(walk) = self.0.peek_mut(&dir) else { return };
-        walk.until = walk.until.max(until);
-        let new = found.iter().filter(|(row, _)| *row > walk.last);
+    /// the last that was looked at. Returns the row behind which nobody else has looked: only those are to be made ready.
+    pub(super) fn looked(&mut self, dir: Ino, found: &[(i64, u64)], until: i64) -> i64 {
+        let Some(walk) = self.0.peek_mut(&dir) else { return until };
+        let from = walk.until;
+        walk.until = from.max(until);
+        let new = found.iter().filter(|(row, _)| *row > from);
         walk.ahead.extend(new.map(|(row, bytes)| Ahead { row: *row, bytes: *bytes, confirmed_at: None }));
+        from
+    }
+
+    /// Returns whether `row` still lies ahead of a walk.
+    pub(super) fn is_ahead(&self, dir: Ino, row: i64) -> bool {
+        self.0.peek(&dir).is_some_and(|walk| walk.ahead.iter().any(|a| a.row == row))
     }
 
     /// Takes note that the store had the version of `row`, which lies ahead, at `at`.

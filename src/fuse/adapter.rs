@@ -7,7 +7,6 @@ use std::ffi::OsStr;
 use std::future::Future;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
@@ -28,7 +27,7 @@ use super::convert::{self, caller, file_attr, ino};
 use super::errno::errno;
 use super::features::{self, Feature};
 use super::passthrough::Passthrough;
-use crate::fs::{Filesystem, FsError, FsResult, Looked, Opened, SetAttr, Want};
+use crate::fs::{Filesystem, FsError, FsResult, Looked, SetAttr, Want};
 
 /// The largest request: what kernels offer (`/proc/sys/fs/fuse/max_pages_limit`, 256 pages).
 const MAX_WRITE: u32 = 1024 * 1024;
@@ -89,46 +88,16 @@ impl Adapter {
         let deadline = self.deadline;
         self.run(async move {
             let mut call = Box::pin(call);
-            answer(within(deadline, &mut call).await.unwrap_or_else(|| Err(too_late(deadline))));
+            let first = std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
+            let result = match first {
+                Poll::Ready(result) => result,
+                Poll::Pending => tokio::time::timeout(deadline, call)
+                    .await
+                    .unwrap_or_else(|_| Err(FsError::Io(format!("no answer within {deadline:?}")))),
+            };
+            answer(result);
         });
     }
-
-    /// Runs a call that opens a file, and must answer within the deadline. What is open later than that, under the handle
-    /// that `fh` takes out of it, is closed again: the kernel never does.
-    fn run_open<T: Send + 'static>(
-        &self,
-        call: impl Future<Output = FsResult<T>> + Send + 'static,
-        answer: impl FnOnce(FsResult<T>) + Send + 'static,
-        fh: fn(&T) -> u64,
-    ) {
-        let (deadline, fs) = (self.deadline, Arc::clone(&self.fs));
-        self.run(async move {
-            let mut call = Box::pin(call);
-            match within(deadline, &mut call).await {
-                Some(result) => answer(result),
-                None => {
-                    answer(Err(too_late(deadline)));
-                    if let Ok(opened) = call.await {
-                        fs.release(fh(&opened)).await;
-                    }
-                }
-            }
-        });
-    }
-}
-
-/// Returns what `call` answers; `None` where it has to wait, and that for longer than `deadline`.
-async fn within<T>(deadline: Duration, call: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
-    // without a timer where it need not wait
-    let first = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *call).poll(cx))).await;
-    match first {
-        Poll::Ready(result) => Some(result),
-        Poll::Pending => tokio::time::timeout(deadline, call).await.ok(),
-    }
-}
-
-fn too_late(deadline: Duration) -> FsError {
-    FsError::Io(format!("no answer within {deadline:?}"))
 }
 
 fn entry(reply: ReplyEntry, result: FsResult<Looked>) {
@@ -306,7 +275,7 @@ impl Fuse for Adapter {
     fn open(&self, req: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (fs, caller) = (Arc::clone(&self.fs), caller(req));
         let (kernel, opened_fs, runtime) = (Arc::clone(&self.kernel), Arc::clone(&fs), self.runtime.clone());
-        let answer = move |r: FsResult<Opened>| match r {
+        self.run_bounded(async move { fs.open(caller, ino(node), flags.0).await }, move |r| match r {
             Ok(o) => {
                 if !kernel.passthrough.answer(node.0, &o, reply) {
                     tracing::warn!("an open failed: the cached file that others read is damaged");
@@ -314,8 +283,7 @@ impl Fuse for Adapter {
                 }
             }
             Err(e) => reply.error(errno(&e)),
-        };
-        self.run_open(async move { fs.open(caller, ino(node), flags.0).await }, answer, |o| o.fh);
+        });
     }
 
     fn read(
@@ -522,7 +490,7 @@ impl Fuse for Adapter {
         let (fs, caller, name) = (Arc::clone(&self.fs), caller(req), name.as_bytes().to_vec());
         let kernel = Arc::clone(&self.kernel);
         let call = async move { fs.create(caller, ino(parent), &name, flags).await };
-        let answer = move |r: FsResult<(Looked, Opened)>| match r {
+        self.run_bounded(call, move |r| match r {
             Ok((l, o)) => {
                 kernel.passthrough.created(l.attr.ino.0, &o);
                 reply.created(
@@ -534,8 +502,7 @@ impl Fuse for Adapter {
                 );
             }
             Err(e) => reply.error(errno(&e)),
-        };
-        self.run_open(call, answer, |(_, o)| o.fh);
+        });
     }
 
     fn fallocate(

@@ -2,7 +2,7 @@
 //!
 //! `FUSE_NOTIFY_INVAL_ENTRY` takes the directory's lock in the kernel. Sent by a thread that must answer a request which
 //! holds that lock, it is a deadlock that only an abort of the connection ends. So one thread of its own sends them,
-//! and nothing ever waits for it.
+//! and no request that holds such a lock waits for it.
 
 use std::ffi::OsStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 enum Change {
     /// What a name means.
     Entry { parent: Ino, name: String, told: Option<oneshot::Sender<()>> },
+    /// What a directory lists.
+    Listing { parent: Ino },
     /// Pages that need not be kept.
     Pages { ino: Ino, range: ByteRange },
 }
@@ -104,6 +106,11 @@ fn tell(notifier: &Notifier, change: Change) {
                 let _ = told.send(()); // who asked may have given up waiting
             }
         }
+        Change::Listing { parent } => {
+            if let Err(e) = notifier.inval_inode(INodeNo(parent.0), 0, 0) {
+                tracing::debug!("the kernel was not told of directory {parent:?}: {e}");
+            }
+        }
         Change::Pages { ino, range } => {
             let (Ok(start), Ok(len)) = (i64::try_from(range.start), i64::try_from(range.len())) else {
                 return;
@@ -127,6 +134,10 @@ impl Notices for Invalidator {
             // A sender that is gone is a mount that is gone; one that is stuck must not hold the caller.
             let _ = tokio::time::timeout(LONGEST_WAIT, wait).await;
         })
+    }
+
+    fn listing_changed(&self, parent: Ino) {
+        self.send(Change::Listing { parent });
     }
 
     fn left_behind(&self, ino: Ino, range: ByteRange) {

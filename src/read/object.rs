@@ -140,10 +140,15 @@ impl OpenObject {
         self.target.filled.swap(false, Ordering::AcqRel).then_some(file)
     }
 
-    /// Returns whether its reader has come to its end, `None` where nothing was read from here.
+    /// Returns whether its reader has read on to its end, `None` where nothing was read from here. A look at the end alone, where
+    /// archives have their directory, is no reading on.
     pub fn was_read_to_end(&self) -> Option<bool> {
-        let frontier = self.history.lock().frontier();
-        (frontier > 0).then(|| frontier >= self.version().size)
+        let (frontier, bytes) = {
+            let history = self.history.lock();
+            (history.frontier(), history.bytes())
+        };
+        let size = self.version().size;
+        (frontier > 0).then_some(frontier >= size && bytes >= size / 2)
     }
 
     /// Returns whether all of it is on disk, verified or not.

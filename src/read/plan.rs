@@ -131,6 +131,11 @@ impl History {
         self.frontier
     }
 
+    /// Returns how many bytes were read since then.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Returns whether this reader has a window ahead of it.
     pub fn has_window(&self) -> bool {
         self.is_sequential() && self.bytes >= FIRST

@@ -32,14 +32,17 @@ impl ObjectReader {
 
 impl OpenObject {
     /// Fetches the first `len` bytes for a reader who is about to open the object, where there is memory for that. Waits for
-    /// a slot, and returns whether they came from the store.
-    pub async fn fetch_lead(&self, len: u64) -> bool {
+    /// a slot, and asks then whether that is still `wanted`. Returns whether they came from the store.
+    pub async fn fetch_lead(&self, len: u64, wanted: impl Fn() -> bool) -> bool {
         let (reader, target) = (&self.reader, &self.target);
         if target.cached.is_given_up() {
             return false;
         }
         let lead = ByteRange { start: 0, end: len.min(self.version().size) };
         let _slot = reader.slots_lead.acquire().await;
+        if !wanted() {
+            return false;
+        }
         let claim = target.claim(lead, reader.options.request_max, Purpose::Ahead, |piece| {
             let room = target.cached.memory().try_reserve(Target::room_for(piece))?;
             Some(Admission { room: Some(room), slot: None })

@@ -17,6 +17,9 @@ pub trait Notices: Send + Sync + 'static {
     /// holds the directory's lock in the kernel (create, rename, unlink, …).
     fn entry_changed_told(&self, parent: Ino, name: &str) -> Told;
 
+    /// There are new names in the directory `parent`, all of which the kernel asks for when it needs them.
+    fn listing_changed(&self, parent: Ino);
+
     /// A reader of the file `ino` has left these bytes of an object behind, and they are complete on disk here: the kernel
     /// need not keep them, too, where it reads the cache's files itself.
     fn left_behind(&self, ino: Ino, range: ByteRange);
@@ -48,6 +51,8 @@ impl Notices for NoNotices {
     fn entry_changed_told(&self, _: Ino, _: &str) -> Told {
         Box::pin(std::future::ready(()))
     }
+
+    fn listing_changed(&self, _: Ino) {}
 
     fn left_behind(&self, _: Ino, _: ByteRange) {}
 

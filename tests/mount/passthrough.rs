@@ -113,6 +113,22 @@ def resident(fd, size):
     return sum(page & 1 for page in pages)
 ";
 
+/// The first file that is looked up in a directory keeps its pages as well: its name is not news to the kernel.
+#[test]
+fn s7_4_pages_stay_from_open_to_open_where_the_kernel_does_not_read_the_cache() {
+    let data = content(9, 20 * MIB);
+    // too large for the cache, so it is never read past the daemon
+    let setup = Setup::new(Kind::S3).config("[cache]\ndisk = \"24MiB\"\n");
+    let mount = setup.object("documents/a.pdf", data.clone()).object("documents/b.pdf", "b").start();
+    let mut reader = mount.actor();
+    reader.run(RESIDENT);
+    assert!(mount.read("documents/a.pdf") == data);
+    no_handles(&mount);
+    reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
+    assert_eq!(reader.run("resident(fd, 20 << 20)"), 20 * MIB / 4096);
+    reader.run("os.close(fd)");
+}
+
 #[test]
 fn s7_4_random_reader_that_stays_has_the_whole_object_in_the_page_cache() {
     let data = content(8, 24 * MIB + 4321);

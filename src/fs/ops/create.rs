@@ -46,13 +46,9 @@ impl Filesystem {
             let opened = self.attach(&draft, caller, open_mode); // before anybody can think that nobody wants it
             (draft, opened)
         };
-        match self.looked_at_new(caller, &draft, open_mode.truncate).await {
-            Ok(looked) => Ok((looked, opened)),
-            Err(e) => {
-                self.release(opened.fh).await; // the kernel knows of no handle
-                Err(e)
-            }
-        }
+        let unanswered = self.unanswered(&opened);
+        let looked = self.looked_at_new(caller, &draft, open_mode.truncate).await;
+        unanswered.answer(looked).await.map(|looked| (looked, opened))
     }
 
     async fn looked_at_new(&self, caller: Caller, draft: &Arc<Draft>, truncate: bool) -> FsResult<Looked> {

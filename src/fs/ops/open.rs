@@ -69,6 +69,34 @@ impl Mode {
     }
 }
 
+/// A handle of which the kernel does not know yet, and never will where its call is given up at the deadline: it is closed
+/// then, or it would count as open until the next start.
+pub(in crate::fs) struct Unanswered {
+    fs: Option<Arc<Filesystem>>,
+    fh: u64,
+}
+
+impl Unanswered {
+    /// Ends the call with `result`; the handle stays open where that is no error.
+    pub(in crate::fs) async fn answer<T>(mut self, result: FsResult<T>) -> FsResult<T> {
+        if let Some(fs) = self.fs.take()
+            && result.is_err()
+        {
+            fs.release(self.fh).await;
+        }
+        result
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let (Some(fs), Ok(runtime)) = (self.fs.take(), tokio::runtime::Handle::try_current()) {
+            let fh = self.fh;
+            runtime.spawn(async move { fs.release(fh).await });
+        }
+    }
+}
+
 impl Filesystem {
     /// Opens `ino` with the flags of `open(2)`.
     ///
@@ -165,13 +193,17 @@ impl Filesystem {
         };
         // Only now: until there is a handle, the redirect is what keeps the draft.
         self.redirects.arrived(caller.tid, draft.ino);
-        if mode.truncate
-            && let Err(e) = self.truncate_local(&draft, Some(process_of(caller)), 0).await
-        {
-            self.release(opened.fh).await;
-            return Err(e);
+        if !mode.truncate {
+            return Ok(opened);
         }
-        Ok(opened)
+        let unanswered = self.unanswered(&opened);
+        let truncated = self.truncate_local(&draft, Some(process_of(caller)), 0).await;
+        unanswered.answer(truncated).await.map(|()| opened)
+    }
+
+    /// Closes `opened` again where its call is given up before it is answered.
+    pub(in crate::fs) fn unanswered(&self, opened: &Opened) -> Unanswered {
+        Unanswered { fs: self.me.upgrade(), fh: opened.fh }
     }
 
     /// Adds a handle on a draft.

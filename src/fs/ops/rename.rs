@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::catalog::{DraftState, Entry, Kind, NewPlace, Shown};
 use crate::drafts::draft::{Draft, Origin};
 use crate::fs::attr::check_access;
@@ -10,7 +12,6 @@ use crate::fs::locals::NewLocal;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, Looked, Want, join, process_of};
 use crate::layout::{DirKind, DirPlacement, FilePlacement};
 use crate::types::{Clock, ETag, FileName, Ino, ObjectKey};
-use tokio::time::timeout;
 
 /// Where a file goes: the name it gets, and what it is beside.
 struct Target {
