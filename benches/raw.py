@@ -58,16 +58,16 @@ class Raw:
             meter = self.pull(pieces)
             yield {"par_cold": work.rate(4 * data.parallel, meter)}, "MB/s", meter.costs, f"{count} connections"
 
-    def one_by_one(self, requests):
-        """GETs of (path, first) of 4 KiB each. Returns how long each took, and the meter."""
+    def one_by_one(self, requests, size=4096):
+        """GETs of (path, first) of `size` bytes each. Returns how long each took, and the meter."""
         connection, buffer, took = s3.Connection(self.server.endpoint), bytearray(65536), []
         try:
             # a connection that is warm, as a client that has listed has it
-            connection.get(*requests[-1], 4096, buffer)
+            connection.get(*requests[-1], size, buffer)
             with Meter(None, self.server.pid) as meter:
                 for path, first in requests:
                     began = time.perf_counter()
-                    connection.get(path, first, 4096, buffer)
+                    connection.get(path, first, size, buffer)
                     took.append(time.perf_counter() - began)
         finally:
             connection.close()
@@ -87,13 +87,8 @@ class Raw:
 
     def walk(self, data, _scale, _run):
         """All small objects, one after the other."""
-        connection, buffer = s3.Connection(self.server.endpoint), bytearray(MIB)
-        try:
-            with Meter(None, self.server.pid) as meter:
-                for number in range(data.small_count):
-                    connection.get(self.path(small_name(number)), 0, data.small, buffer)
-        finally:
-            connection.close()
+        names = [self.path(small_name(number)) for number in range(data.small_count)]
+        _, meter = self.one_by_one([(name, 0) for name in names], data.small)
         yield {"walk": data.small_count / meter.wall}, "files/s", meter.costs, ""
 
     WORKS = {"seq": sequential, "first": first_random, "small": small, "walk": walk, "par": parallel}

@@ -2,11 +2,10 @@
 //! the listing is too old to tell.
 
 use super::walk::Next;
-use super::{Filesystem, join};
-use crate::cache::Version;
+use super::{Filesystem, FsResult};
 use crate::catalog::{Entry, Kind, Shown};
 use crate::read::ObjectReader;
-use crate::types::{Clock, Ino, ObjectKey};
+use crate::types::{Clock, Ino};
 
 /// Of a file that is likely to be read to its end so much is fetched: once its reader has come so far, he has a window of his
 /// own.
@@ -19,7 +18,11 @@ impl Filesystem {
         let Some(next) = self.walks.lock().opened(entry.parent, entry.row) else { return };
         for (entry, lead) in self.look_ahead(entry.parent, next) {
             let Some(fs) = self.me.upgrade() else { return };
-            tokio::spawn(async move { fs.make_ready(&entry, lead).await });
+            tokio::spawn(async move {
+                if let Err(e) = fs.make_ready(&entry, lead).await {
+                    tracing::debug!("'{}' is not made ready: {e}", entry.name);
+                }
+            });
         }
     }
 
@@ -49,21 +52,17 @@ impl Filesystem {
 
     /// Fetches the first `lead` bytes of the object `entry`, or asks for its version where it is cached and that is due. What
     /// comes of it shows when it is opened.
-    async fn make_ready(&self, entry: &Entry, lead: u64) {
-        let Ok((dir, path)) = self.dir(entry.parent) else { return };
-        let (Ok(key), Some(etag)) = (ObjectKey::new(join(&path, &entry.name)), entry.etag.clone()) else {
-            return;
-        };
-        let version = Version { key, etag, size: entry.size };
-        if !self.reader.has_some_of(&version) {
-            let asked_at = Clock.now();
-            let sha256 = self.catalog.object_detail(entry.row).ok().flatten().and_then(|d| d.sha256);
-            let wanted = || self.walks.lock().is_ahead(entry.parent, entry.row);
-            if ObjectReader::open(&self.reader, version, sha256).fetch_lead(lead, wanted).await {
-                self.walks.lock().confirmed(entry.parent, entry.row, asked_at);
-            }
-        } else if let Err(e) = self.confirm_version(entry, &dir, &path).await {
-            tracing::debug!("{path}/{}: {e}", entry.name);
+    async fn make_ready(&self, entry: &Entry, lead: u64) -> FsResult<()> {
+        let (dir, path) = self.dir(entry.parent)?;
+        let version = Self::version_in(&path, entry)?;
+        if self.reader.has_some_of(&version) {
+            return self.confirm_version(entry, &dir, &path).await;
         }
+        let asked_at = Clock.now();
+        let wanted = || self.walks.lock().is_ahead(entry.parent, entry.row);
+        if self.open_version(entry, version)?.fetch_lead(lead, wanted).await {
+            self.walks.lock().confirmed(entry.parent, entry.row, asked_at);
+        }
+        Ok(())
     }
 }

@@ -112,8 +112,8 @@ pub struct Options {
 
 impl Options {
     /// Returns how long a call waits for one thing: it ends before the deadline does, so that it can say for what it waited.
-    const fn patience(&self) -> Duration {
-        self.deadline.saturating_sub(Duration::from_nanos_u128(self.deadline.as_nanos() / 8))
+    fn patience(&self) -> Duration {
+        crate::types::patience(self.deadline)
     }
 }
 

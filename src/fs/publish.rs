@@ -203,10 +203,12 @@ impl Filesystem {
 
     /// Returns the version that a draft became: by its inode, which follows the object when that is renamed.
     fn version_of(&self, ino: Ino) -> FsResult<Option<(Version, Option<crate::types::Sha256Hex>)>> {
-        let Some(entry) = self.catalog.entry(ino)? else { return Ok(None) };
-        let (Some(etag), key) = (entry.etag.clone(), self.key_of(&entry)?) else { return Ok(None) };
+        let Some(entry) = self.catalog.entry(ino)?.filter(|entry| entry.etag.is_some()) else {
+            return Ok(None);
+        };
+        let (_, dir) = self.dir(entry.parent)?;
         let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
-        Ok(Some((Version { key, etag, size: entry.size }, sha256)))
+        Ok(Some((Self::version_in(&dir, &entry)?, sha256)))
     }
 
     /// Returns the key of the object `entry`.

@@ -4,10 +4,9 @@ use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 
 use super::{Caller, Filesystem, FsError, FsResult, join};
-use crate::cache::Version;
 use crate::catalog::{Entry, Kind, Shown};
-use crate::read::{ObjectReader, ReadError};
-use crate::types::{Ino, ObjectKey};
+use crate::read::ReadError;
+use crate::types::Ino;
 
 /// So many objects are brought at a time: small ones cost a round trip each.
 const AT_A_TIME: usize = 8;
@@ -95,7 +94,7 @@ impl Filesystem {
                 };
                 tell(done, known, &path);
             };
-            let result = self.warm_object(&path, &entry, came).await;
+            let result = self.warm_object(dir, &entry, came).await;
             let warmed = &mut run.lock().warmed;
             match result {
                 Ok(fetched) => {
@@ -115,11 +114,8 @@ impl Filesystem {
     }
 
     /// Brings one object; returns how many bytes of it were not on disk before.
-    async fn warm_object(&self, path: &str, entry: &Entry, came: impl Fn(u64)) -> Result<u64, WarmError> {
-        let key = ObjectKey::new(path).map_err(|_| FsError::NameTooLong)?;
-        let etag = entry.etag.clone().ok_or(FsError::Stale)?;
-        let sha256 = self.catalog.object_detail(entry.row).map_err(FsError::from)?.and_then(|d| d.sha256);
-        let object = ObjectReader::open(&self.reader, Version { key, etag, size: entry.size }, sha256);
+    async fn warm_object(&self, dir: &str, entry: &Entry, came: impl Fn(u64)) -> Result<u64, WarmError> {
+        let object = self.open_version(entry, Self::version_in(dir, entry)?)?;
         let before = object.cached_bytes();
         object.bring_to_disk(came).await?;
         Ok(entry.size - before.min(entry.size))

@@ -62,7 +62,7 @@ impl ReadOptions {
     /// Returns how long a transfer goes on without a byte: it ends before those who wait for it do, so that they can say
     /// why.
     fn patience(&self) -> Duration {
-        self.deadline - self.deadline / 8
+        crate::types::patience(self.deadline)
     }
 }
 

@@ -78,3 +78,9 @@ impl Clock {
         Timestamp::from(SystemTime::now())
     }
 }
+
+/// Returns how long one thing may be waited for inside of a call that must answer within `deadline`: a little less, so that
+/// there is time to say for what it was.
+pub fn patience(deadline: Duration) -> Duration {
+    deadline - deadline / 8
+}

@@ -12,7 +12,7 @@ mod name;
 mod notices;
 mod range;
 
-pub use clock::{Clock, Timestamp};
+pub use clock::{Clock, Timestamp, patience};
 pub use damage::OnDamage;
 pub use digest::Sha256Hex;
 pub use etag::ETag;

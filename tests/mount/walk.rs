@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::support::actor::Actor;
 use crate::support::mount::{Kind, Setup, TestMount, content, eventually};
 use crate::support::s3server::{Fault, When};
 
@@ -15,9 +16,13 @@ fn name(number: u64) -> String {
     format!("documents/f{number:02}.pdf")
 }
 
-fn start(files: u64, size: usize, config: &str) -> TestMount {
+/// A mount with so many files of `size` bytes, and somebody who has listed them.
+fn start(files: u64, size: usize, config: &str) -> (TestMount, Actor) {
     let setup = Setup::new(Kind::S3).config(config);
-    (0..files).fold(setup, |s, n| s.object(&name(n), content(n, size))).start()
+    let mount = (0..files).fold(setup, |s, n| s.object(&name(n), content(n, size))).start();
+    let mut user = mount.actor();
+    user.run(WALK);
+    (mount, user)
 }
 
 fn gets(mount: &TestMount) -> usize {
@@ -27,9 +32,7 @@ fn gets(mount: &TestMount) -> usize {
 /// Every object is asked for once, whoever walks over it.
 #[test]
 fn s7_2_walk_finds_its_files_ready_and_asks_for_each_of_them_once() {
-    let mut mount = start(40, 5000, "");
-    let mut user = mount.actor();
-    user.run(WALK);
+    let (mut mount, mut user) = start(40, 5000, "");
     user.run("walk(names[:2])");
     eventually("the next ones are fetched", || gets(&mount) == 4);
     user.run("walk(names[2:20])");
@@ -47,9 +50,7 @@ fn s7_2_walk_finds_its_files_ready_and_asks_for_each_of_them_once() {
 /// What is opened here and there is what is fetched.
 #[test]
 fn s7_2_files_opened_in_no_order_are_all_that_is_fetched() {
-    let mut mount = start(40, 5000, "");
-    let mut user = mount.actor();
-    user.run(WALK);
+    let (mut mount, mut user) = start(40, 5000, "");
     user.run("walk(names[n] for n in (30, 0, 20, 10, 39, 5, 25, 15))");
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(gets(&mount), 8);
@@ -59,9 +60,7 @@ fn s7_2_files_opened_in_no_order_are_all_that_is_fetched() {
 /// Of files whose readers look at the head alone no more is fetched than at their first read.
 #[test]
 fn s7_2_walk_over_heads_fetches_heads() {
-    let mut mount = start(40, 300_000, "");
-    let mut user = mount.actor();
-    user.run(WALK);
+    let (mut mount, mut user) = start(40, 300_000, "");
     user.run(
         "for n in names[:4]:\n    fd = os.open(p('documents/' + n), os.O_RDONLY); os.pread(fd, 100, 0); os.close(fd)",
     );
@@ -84,9 +83,7 @@ fn s7_2_walk_over_heads_fetches_heads() {
 /// 8.2: a version that was fetched ahead counts as seen for no longer than a listing does.
 #[test]
 fn s8_2_walk_asks_for_no_version_twice_and_finds_what_was_replaced() {
-    let mut mount = start(8, 5000, "[read]\nlist_ttl = \"2s\"\n");
-    let mut user = mount.actor();
-    user.run(WALK);
+    let (mut mount, mut user) = start(8, 5000, "[read]\nlist_ttl = \"2s\"\n");
     user.run("import time; time.sleep(2.1)");
     user.run("walk(names[:2])");
     eventually("the next ones are fetched", || gets(&mount) == 4);
@@ -104,9 +101,7 @@ fn s8_2_walk_asks_for_no_version_twice_and_finds_what_was_replaced() {
 /// What fails ahead of a walk is no reader's failure.
 #[test]
 fn s7_2_fetch_ahead_that_fails_is_asked_for_again_by_the_reader() {
-    let mut mount = start(8, 5000, "");
-    let mut user = mount.actor();
-    user.run(WALK);
+    let (mut mount, mut user) = start(8, 5000, "");
     mount.server().faults().inject(When::method("GET", &name(2)), Fault::Status(403, "AccessDenied"), 1);
     mount.server().faults().inject(When::method("GET", &name(3)), Fault::TruncateBody(2000), 1);
     user.run("walk(names[:2])");

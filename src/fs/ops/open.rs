@@ -141,10 +141,7 @@ impl Filesystem {
         } else if !self.opens.is_open(entry.row) {
             return Err(FsError::Stale); // unlinked or replaced: the path leads elsewhere now
         }
-        let key = ObjectKey::new(join(&path, &entry.name)).map_err(|_| FsError::NameTooLong)?;
-        let etag = entry.etag.clone().ok_or(FsError::Stale)?;
-        let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
-        let object = self.reader.open(Version { key, etag, size: entry.size }, sha256);
+        let object = self.open_version(entry, Self::version_in(&path, entry)?)?;
         object.settle().await;
         object.fetch_if_small();
         let content = Content::of(&object);
@@ -154,6 +151,19 @@ impl Filesystem {
             return Err(FsError::Stale);
         }
         Ok(Opened { fh: self.handles.add(handle), content })
+    }
+
+    /// Returns the version of the object `entry` in the directory `dir`.
+    pub(in crate::fs) fn version_in(dir: &str, entry: &Entry) -> FsResult<Version> {
+        let key = ObjectKey::new(join(dir, &entry.name)).map_err(|_| FsError::NameTooLong)?;
+        let etag = entry.etag.clone().ok_or(FsError::Stale)?;
+        Ok(Version { key, etag, size: entry.size })
+    }
+
+    /// Opens `version`, which is that of the object `entry`, for one reader, with what is known of its digest.
+    pub(in crate::fs) fn open_version(&self, entry: &Entry, version: Version) -> FsResult<Arc<OpenObject>> {
+        let sha256 = self.catalog.object_detail(entry.row)?.and_then(|d| d.sha256);
+        Ok(self.reader.open(version, sha256))
     }
 
     async fn open_draft(
