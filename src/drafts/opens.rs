@@ -2,9 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+/// The kernel tells of a close after it has returned, so "just closed" needs a moment; a Windows user waits no longer than this
+/// for "file in use".
+const A_MOMENT: Duration = Duration::from_millis(300);
 
 /// Counts open handles by the row identity of the object.
 #[derive(Debug, Default)]
@@ -30,6 +35,11 @@ impl OpenObjects {
     /// Returns whether any handle on `row` is open.
     pub fn is_open(&self, row: i64) -> bool {
         self.counts.lock().contains_key(&row)
+    }
+
+    /// Waits a moment for the last handle on `row` to close. Returns whether none is open now.
+    pub async fn closed_soon(&self, row: i64) -> bool {
+        tokio::time::timeout(A_MOMENT, self.closed(row)).await.is_ok()
     }
 
     /// Waits until no handle on `row` is open.

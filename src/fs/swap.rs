@@ -5,17 +5,12 @@
 //! inode of its own. Nobody else may hold the inode at that moment, or two contents would share its pages.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::ops::{Mode, Opened};
 use super::{Caller, Filesystem, FsError, FsResult, process_of};
 use crate::catalog::Entry;
 use crate::drafts::draft::{Draft, Known};
 use crate::types::Ino;
-
-/// How long the opener waits for others to close the object. A close is told asynchronously, so "just closed" needs a
-/// moment; a Windows user waits no longer than this for "file in use".
-const PATIENCE: Duration = Duration::from_millis(300);
 
 impl Filesystem {
     /// Gives the inode of the object `entry` to the closed draft `draft` beside it, and opens it.
@@ -29,8 +24,8 @@ impl Filesystem {
         draft: Ino,
         mode: Mode,
     ) -> FsResult<Opened> {
-        let free = tokio::time::timeout(PATIENCE, self.opens.closed(entry.row)).await.is_ok();
-        let swapped = if free { self.exchange(caller, entry, draft)? } else { None };
+        let swapped =
+            if self.opens.closed_soon(entry.row).await { self.exchange(caller, entry, draft)? } else { None };
         let Some(draft) = swapped else {
             self.drop_unused(draft);
             let path = self.path_of(entry.parent, &entry.name);

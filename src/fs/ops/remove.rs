@@ -151,6 +151,9 @@ impl Filesystem {
         self.delete_unsent(|d| d.key.as_str().starts_with(&below))?;
         for delete in self.catalog.deletes()? {
             if delete.key.as_str().starts_with(&below) {
+                if !self.opens.closed_soon(delete.row).await {
+                    return Ok(false);
+                }
                 self.deletes.settle(&delete.key).await;
             }
         }
