@@ -7,7 +7,7 @@
 //!   [`super::dir`]).
 //!
 //! # Locking
-//! The table's lock is held for lookups only, never during I/O. One thread writes.
+//! The table's lock is held for lookups only, never during I/O. One thread writes, and it alone takes the lock of the room.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -22,6 +22,7 @@ use rustix::buffer::spare_capacity;
 use super::chunks::{CHUNK, chunk_count, chunk_numbers, chunk_range, on_disk, to_usize};
 use super::front::Extent;
 use super::map::{self, ChunkTable, ENTRY_BYTES, HEADER_BYTES, SEAL_AT, Seal};
+use super::room::Room;
 use super::version::Version;
 use crate::types::{ByteRange, Sha256Hex};
 
@@ -49,6 +50,7 @@ pub(super) struct HostFile {
     sha256: Mutex<Option<Sha256Hex>>,
     /// What it was found to have in the epoch of its seal, whichever that was.
     claimed_sha256: Option<Sha256Hex>,
+    room: Mutex<Room>,
 }
 
 /// What a read found.
@@ -87,6 +89,7 @@ impl HostFile {
             trusted: AtomicBool::new(trusted),
             sha256,
             claimed_sha256: seal.sha256,
+            room: Mutex::default(),
         }))
     }
 
@@ -131,6 +134,7 @@ impl HostFile {
             trusted: AtomicBool::new(true),
             sha256: Mutex::new(None),
             claimed_sha256: None,
+            room: Mutex::default(),
         })
     }
 
@@ -221,6 +225,7 @@ impl HostFile {
 
     /// Writes `extent`, then marks its chunks. `checksums` are those of its chunks.
     pub(super) fn write(&self, extent: &Extent, checksums: &[u32]) -> io::Result<()> {
+        self.room.lock().find(&self.data, extent.range(), self.present_bytes(), self.size);
         for (piece, at) in extent.bytes.chunks(WRITE_PIECE).zip((extent.offset..).step_by(WRITE_PIECE)) {
             self.data.write_all_at(piece, at)?;
         }

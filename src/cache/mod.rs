@@ -24,6 +24,7 @@ mod index;
 mod map;
 mod memory;
 mod object;
+mod room;
 mod scrub;
 mod stats;
 mod version;

@@ -5,13 +5,14 @@
 //! and no request that holds such a lock waits for it.
 
 use std::ffi::OsStr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use fuser::{INodeNo, Notifier};
 use parking_lot::Mutex;
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
 use tokio::sync::oneshot;
 
 use super::announce::Announcer;
@@ -20,20 +21,27 @@ use crate::types::{ByteRange, Ino, Notices, Told};
 /// The longest that anybody waits for the kernel to be told: it takes microseconds unless something holds the directory.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// The niceness that gets least of a processor.
+const NICEST: i32 = 19;
+
 enum Change {
     /// What a name means.
     Entry { parent: Ino, name: String, told: Option<oneshot::Sender<()>> },
     /// What a directory lists.
     Listing { parent: Ino },
-    /// Pages that need not be kept.
-    Pages { ino: Ino, range: ByteRange },
+}
+
+/// Pages that need not be kept.
+struct Pages {
+    ino: Ino,
+    range: ByteRange,
 }
 
 /// Queues changes and sends them from a thread of its own.
 pub struct Invalidator {
     queue: Mutex<Option<mpsc::Sender<Change>>>,
-    /// Whether the kernel reads the cache's files itself, so that it needs no pages of its own.
-    pages: AtomicBool,
+    /// There only where the kernel reads the cache's files itself, so that it needs no pages of its own.
+    pages: Mutex<Option<mpsc::Sender<Pages>>>,
     waiting: Mutex<Option<mpsc::Receiver<Change>>>,
     /// For pages that the caller may wait for.
     notifier: Mutex<Option<Notifier>>,
@@ -46,7 +54,7 @@ impl Default for Invalidator {
         let (queue, waiting) = mpsc::channel();
         Self {
             queue: Mutex::new(Some(queue)),
-            pages: AtomicBool::new(false),
+            pages: Mutex::new(None),
             waiting: Mutex::new(Some(waiting)),
             notifier: Mutex::new(None),
             announcer: Announcer::default(),
@@ -70,14 +78,30 @@ impl Invalidator {
         Ok(())
     }
 
-    /// Begins to tell of pages, too.
-    pub(super) fn drop_pages(&self) {
-        self.pages.store(true, Ordering::Relaxed);
+    /// Begins to tell of pages, too, from a thread that stands back behind all others: where processors are scarce, the reader
+    /// and the store that it waits for need them more.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(super) fn drop_pages(&self, notifier: Notifier) -> std::io::Result<()> {
+        let (queue, left_behind) = mpsc::channel();
+        *self.pages.lock() = Some(queue);
+        thread::Builder::new().name("page-dropper".into()).spawn(move || {
+            // of Linux, where a thread has a niceness of its own (setpriority(2), "C library/kernel differences")
+            if let Err(e) = setpriority_process(Some(gettid()), NICEST) {
+                tracing::debug!("pages are dropped with the priority of everything else: {e}");
+            }
+            for pages in left_behind {
+                drop_pages(&notifier, &pages);
+            }
+        })?;
+        Ok(())
     }
 
     /// Ends the sending: during an unmount a notification can block for ever.
     pub(super) fn disarm(&self) {
         *self.queue.lock() = None;
+        *self.pages.lock() = None;
         *self.notifier.lock() = None;
     }
 }
@@ -111,14 +135,14 @@ fn tell(notifier: &Notifier, change: Change) {
                 tracing::debug!("the kernel was not told of directory {parent:?}: {e}");
             }
         }
-        Change::Pages { ino, range } => {
-            let (Ok(start), Ok(len)) = (i64::try_from(range.start), i64::try_from(range.len())) else {
-                return;
-            };
-            if let Err(e) = notifier.inval_inode(INodeNo(ino.0), start, len) {
-                tracing::debug!("the kernel keeps pages of inode {ino}: {e}");
-            }
-        }
+    }
+}
+
+fn drop_pages(notifier: &Notifier, pages: &Pages) {
+    let (ino, range) = (pages.ino, pages.range);
+    let (Ok(start), Ok(len)) = (i64::try_from(range.start), i64::try_from(range.len())) else { return };
+    if let Err(e) = notifier.inval_inode(INodeNo(ino.0), start, len) {
+        tracing::debug!("the kernel keeps pages of inode {ino}: {e}");
     }
 }
 
@@ -141,8 +165,8 @@ impl Notices for Invalidator {
     }
 
     fn left_behind(&self, ino: Ino, range: ByteRange) {
-        if self.pages.load(Ordering::Relaxed) {
-            self.send(Change::Pages { ino, range });
+        if let Some(queue) = &*self.pages.lock() {
+            let _ = queue.send(Pages { ino, range }); // as in send
         }
     }
 
