@@ -1,5 +1,6 @@
 """Who reads: cairnfs, the peers with the options that served them best here, and the native file system."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -59,6 +60,10 @@ class Native:
         """Is always there."""
         yield self
 
+    def unkept(self):
+        """It is on the disk itself."""
+        return 0
+
 
 class Mounted:
     """A file system of a daemon. `command` and `prepare` say how one is started."""
@@ -96,6 +101,10 @@ class Mounted:
                 yield self
         finally:
             self._end()
+
+    def unkept(self):
+        """How many bytes of what was read are known not to be in the disk cache."""
+        return 0
 
     def _wait(self):
         deadline = time.monotonic() + 60
@@ -169,10 +178,17 @@ class Cairnfs(Mounted):
 
     def status(self):
         """Returns what it says of itself."""
-        command = [self.place.cairnfs, "status", self.root]
-        environment = processes.clean_environment({"HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.home)})
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment, check=False)
+        done = self._ask("status", self.root)
         return done.stdout + done.stderr
+
+    def unkept(self):
+        """Where the disk did not keep up, something stays in memory only."""
+        return json.loads(self._ask("cache", "stat", "--json", self.root).stdout)["unwritten_bytes"]
+
+    def _ask(self, *command):
+        environment = processes.clean_environment({"HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.home)})
+        command = [self.place.cairnfs, *command]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment, check=False)
 
 
 class Rclone(Mounted):

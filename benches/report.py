@@ -81,6 +81,12 @@ def introduction(facts, samples):
         )
         if busy > len(shares) / 10:
             text += " **The machine was busy: do not rely on these figures.**"
+    incomplete = [sample["unkept"] for sample in samples if sample.get("unkept")]
+    if incomplete:
+        text += (
+            f"\nIn {len(incomplete)} runs a part of the file (at most {max(incomplete) / (1 << 20):.1f} MiB) was not in the disk "
+            "cache when it was read from there, which those rows show."
+        )
     return "\n".join([text, *(f"\nLeft out: {line}." for line in facts["left_out"])])
 
 
