@@ -283,3 +283,28 @@ async fn slow_store_is_asked_in_small_requests() {
     }
     assert!(lab.store.requests().iter().all(|r| r.len() <= 2 * MIB as u64), "{:?}", lab.store.requests());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rest_of_a_large_object_is_brought_to_disk_where_it_is_little() {
+    let lab = Lab::new();
+    let bytes = content(9, 17 * MIB + 5);
+    let object = lab.reader.open(lab.store.put("a", &bytes), None);
+    let read = async |mib: usize, len: usize| {
+        let (start, end) = (mib * MIB, ((mib + len) * MIB).min(bytes.len()));
+        assert!(object.read(start as u64, len * MIB).await.unwrap() == bytes[start..end]);
+    };
+    // backwards, so that nothing is fetched ahead
+    for mib in (2..18).step_by(2).rev() {
+        read(mib, 2).await;
+    }
+    object.bring_the_rest();
+    lab.cache.flush();
+    assert_eq!(lab.store.sent_bytes(), (bytes.len() - 2 * MIB) as u64, "two of seventeen are not little");
+    read(1, 1).await;
+    object.bring_the_rest();
+    drop(object);
+    eventually("all of it is on disk", || lab.store.sent_bytes() == bytes.len() as u64).await;
+    lab.cache.flush();
+    let object = lab.reader.open(lab.store.put("a", &bytes), None);
+    assert!(object.complete_cache_file().is_some());
+}

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::error::ReadError;
 use super::fetch::{Admission, Target};
 use super::inflight::{Ended, Purpose};
+use super::object::SETTLE_SIZE;
 use super::{ObjectReader, OpenObject, REQUESTS_FILL};
 use crate::cache::{BLOCK, CachedObject};
 use crate::types::ByteRange;
@@ -32,6 +33,10 @@ const REQUEST_TIME: Duration = Duration::from_millis(100);
 const LARGEST: u64 = 16 * BLOCK;
 const FIRST_REQUEST: u64 = 4 * BLOCK;
 
+/// The most that is fetched of an object which nobody has open any more, also as a part of the object.
+const REST: u64 = 64 * BLOCK;
+const REST_PART: u64 = 16;
+
 impl OpenObject {
     /// Fetches what is not here and returns when all of it is on disk. `came` hears how many bytes of the object each step
     /// has brought or found.
@@ -46,6 +51,27 @@ impl OpenObject {
             cached.version().size == 0 || cached.is_complete()
         });
         if written.await.unwrap_or(false) { Ok(()) } else { Err(not_kept(&self.target.cached)) }
+    }
+
+    /// Brings the rest of a large object to disk, in the background, where that is little; for the moment at which it is closed.
+    /// The disk did not keep up for a while, or a reader left something out: by itself that would never come, since the
+    /// kernel or the memory have it, and the object would never be read past the daemon.
+    pub fn bring_the_rest(&self) {
+        let (size, cached) = (self.version().size, &self.target.cached);
+        if size < SETTLE_SIZE || !cached.can_be_kept() || cached.is_complete() {
+            return;
+        }
+        let rest: u64 =
+            cached.missing_on_disk(ByteRange { start: 0, end: size }).into_iter().map(ByteRange::len).sum();
+        if rest == 0 || rest > REST.min(size / REST_PART) {
+            return;
+        }
+        let whole = self.reader.open(self.version().clone(), None);
+        self.reader.runtime.spawn(async move {
+            if let Err(e) = whole.reader.bring(&whole.target, |_| {}).await {
+                tracing::debug!("the rest of '{}' is not on disk: {e}", whole.version().key);
+            }
+        });
     }
 }
 

@@ -24,7 +24,7 @@ const PIECE: u64 = 2 * BLOCK;
 const LEFT_BEHIND: u64 = 8 * BLOCK;
 
 /// Objects below this size are read as fast through the daemon.
-const SETTLE_SIZE: u64 = 8 * BLOCK;
+pub(super) const SETTLE_SIZE: u64 = 8 * BLOCK;
 
 /// The longest that an open waits for the disk.
 const SETTLE: Duration = Duration::from_millis(500);

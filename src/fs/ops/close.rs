@@ -114,6 +114,7 @@ impl Filesystem {
                 if let Some(to_end) = object.was_read_to_end() {
                     self.walks.lock().read(*dir, to_end);
                 }
+                object.bring_the_rest();
                 return;
             }
         };
