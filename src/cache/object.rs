@@ -204,6 +204,12 @@ impl CachedObject {
         self.host().map_or(0, |h| h.present_bytes().min(self.version.size))
     }
 
+    /// Returns whether all but `rest` bytes of it can be here, on disk and in memory. A look at each chunk of a very large object
+    /// takes too long to be done for nothing.
+    pub fn may_be_here_but_for(&self, rest: u64) -> bool {
+        self.bytes_on_disk().saturating_add(self.memory().budget()).saturating_add(rest) >= self.version.size
+    }
+
     /// Returns whether a whole object of this size can be kept on disk at present.
     pub fn can_be_kept(&self) -> bool {
         self.shared.disk.as_ref().is_some_and(|d| d.is_usable() && self.version.size <= d.budget() / 2)

@@ -58,12 +58,13 @@ impl OpenObject {
     /// kernel or the memory have it, and the object would never be read past the daemon.
     pub fn bring_the_rest(&self) {
         let (size, cached) = (self.version().size, &self.target.cached);
-        if size < SETTLE_SIZE || !cached.can_be_kept() || cached.is_complete() {
+        let little = REST.min(size / REST_PART);
+        if size < SETTLE_SIZE || !cached.can_be_kept() || !cached.may_be_here_but_for(little) {
             return;
         }
-        let rest: u64 =
-            cached.missing_on_disk(ByteRange { start: 0, end: size }).into_iter().map(ByteRange::len).sum();
-        if rest == 0 || rest > REST.min(size / REST_PART) {
+        let missing = cached.missing_on_disk(ByteRange { start: 0, end: size });
+        let rest: u64 = missing.into_iter().map(ByteRange::len).sum();
+        if rest == 0 || rest > little {
             return;
         }
         let whole = self.reader.open(self.version().clone(), None);

@@ -108,8 +108,8 @@ impl OpenObject {
         if size < SETTLE_SIZE || self.is_complete() {
             return;
         }
-        let whole = ByteRange { start: 0, end: size };
-        if self.target.cached.can_be_kept() && self.target.cached.missing(whole).is_empty() {
+        let (cached, whole) = (&self.target.cached, ByteRange { start: 0, end: size });
+        if cached.can_be_kept() && cached.may_be_here_but_for(0) && cached.missing(whole).is_empty() {
             let longest = SETTLE.min(Duration::from_millis(size / SETTLE_SPEED));
             if timeout(longest, self.reader.cache.written_out()).await.is_err() {
                 tracing::debug!("'{}' is opened before all of it is on disk", self.version().key);
