@@ -60,10 +60,6 @@ class Native:
         """Is always there."""
         yield self
 
-    def unkept(self):
-        """It is on the disk itself."""
-        return 0
-
 
 class Mounted:
     """A file system of a daemon. `command` and `prepare` say how one is started."""
@@ -101,10 +97,6 @@ class Mounted:
                 yield self
         finally:
             self._end()
-
-    def unkept(self):
-        """How many bytes of what was read are known not to be in the disk cache."""
-        return 0
 
     def _wait(self):
         deadline = time.monotonic() + 60
@@ -181,8 +173,8 @@ class Cairnfs(Mounted):
         done = self._ask("status", self.root)
         return done.stdout + done.stderr
 
-    def unkept(self):
-        """Where the disk did not keep up, something stays in memory only."""
+    def unwritten(self):
+        """How many bytes of what was read did not get to the disk cache in time."""
         return json.loads(self._ask("cache", "stat", "--json", self.root).stdout)["unwritten_bytes"]
 
     def _ask(self, *command):

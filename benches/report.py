@@ -81,12 +81,10 @@ def introduction(facts, samples):
         )
         if busy > len(shares) / 10:
             text += " **The machine was busy: do not rely on these figures.**"
-    incomplete = [sample["unkept"] for sample in samples if sample.get("unkept")]
-    if incomplete:
-        text += (
-            f"\nIn {len(incomplete)} runs a part of the file (at most {max(incomplete) / (1 << 20):.1f} MiB) was not in the disk "
-            "cache when it was read from there, which those rows show."
-        )
+    late = {(s["server"], s["work"], s["run"]): s["unwritten"] for s in samples if s.get("unwritten")}
+    if late:
+        most = max(late.values()) / (1 << 20)
+        text += f"\nIn {len(late)} works of cairnfs something did not get to its disk cache in time, at most {most:.1f} MiB."
     return "\n".join([text, *(f"\nLeft out: {line}." for line in facts["left_out"])])
 
 

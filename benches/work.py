@@ -64,9 +64,7 @@ def cached(fs, server, data, scale, run):
         if not fs.has_disk_cache:
             return
         time.sleep(fs.settle)
-        unkept = fs.unkept()
-        values, unit, costs = read_big_often(fs, server, data, "seq_warm", before=drop_caches)
-        yield values, unit, costs | {"unkept": unkept}
+        yield read_big_often(fs, server, data, "seq_warm", before=drop_caches)
     with fs.mounted(server, fresh=False):
         yield read_big_often(fs, server, data, "seq_remounted", before=drop_caches)
         drop_caches()
