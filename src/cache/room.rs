@@ -31,25 +31,26 @@ pub(super) struct Room {
 impl Room {
     /// Finds room in `file`, of `size` bytes with `present` of them here, for `range`, which is about to be written.
     pub(super) fn find(&mut self, file: &File, range: ByteRange, present: u64, size: u64) {
-        let Some(wanted) = self.wanted(range, present, size) else { return };
+        let Some(wanted) = self.next(range, present, size) else { return };
         let is_ext4 = rustix::fs::fstatfs(file).is_ok_and(|s| u64::try_from(s.f_type) == Ok(EXT4));
         // where it fails, the write asks for room itself, and says so where there is none
         self.off = !is_ext4
             || rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, wanted.start, wanted.len()).is_err();
-        self.until = wanted.end;
-        self.bytes = self.bytes.saturating_add(wanted.len());
     }
 
-    /// What to ask for: what is likely to be read after `range`, and what is on its way before it, each at most a quarter of
+    /// Returns what to ask for, and takes it as asked for: what is likely to be read after `range`, and what is on its way before it, each at most a quarter of
     /// what is here. Who reads here and there leaves no more than that unused.
-    fn wanted(&self, range: ByteRange, present: u64, size: u64) -> Option<ByteRange> {
+    fn next(&mut self, range: ByteRange, present: u64, size: u64) -> Option<ByteRange> {
         let some = (present / 4).min(MOST);
         let is_used = self.bytes <= present.saturating_add(some);
         if self.off || range.len() < BLOCK || range.end <= self.until || some < BLOCK || !is_used {
             return None;
         }
         let start = range.start.saturating_sub(some).max(self.until);
-        Some(ByteRange { start, end: range.end.saturating_add(some) }.clamp_to(size))
+        let wanted = ByteRange { start, end: range.end.saturating_add(some) }.clamp_to(size);
+        self.until = wanted.end;
+        self.bytes = self.bytes.saturating_add(wanted.len());
+        Some(wanted)
     }
 }
 
@@ -64,10 +65,9 @@ mod tests {
         let (mut room, mut times) = (Room::default(), 0);
         for (written, block) in (0..).zip(numbers) {
             let range = ByteRange::at(block * BLOCK, BLOCK);
-            if let Some(wanted) = room.wanted(range, written * BLOCK, SIZE) {
-                assert!(wanted.start >= room.until && wanted.end <= SIZE, "{wanted:?}");
-                room.until = wanted.end;
-                room.bytes += wanted.len();
+            let until = room.until;
+            if let Some(wanted) = room.next(range, written * BLOCK, SIZE) {
+                assert!(wanted.start >= until && wanted.end <= SIZE, "{wanted:?}");
                 times += 1;
             }
         }
@@ -75,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn wanted_of_a_file_read_through_is_nearly_all_of_it_in_few_steps() {
+    fn next_of_a_file_read_through_is_nearly_all_of_it_in_few_steps() {
         let (times, blocks) = ask(0..1024);
         assert!(times < 60, "{times}");
         assert!(blocks > 1010, "{blocks}");
     }
 
     #[test]
-    fn wanted_where_blocks_come_in_another_order_is_nearly_all_of_it_too() {
+    fn next_where_blocks_come_in_another_order_is_nearly_all_of_it_too() {
         let swapped = (0..1024).map(|n| n ^ 7);
         let (times, blocks) = ask(swapped);
         assert!(times < 60, "{times}");
@@ -90,15 +90,15 @@ mod tests {
     }
 
     #[test]
-    fn wanted_of_a_file_that_is_read_here_and_there_is_little_more_than_what_is_read() {
+    fn next_of_a_file_that_is_read_here_and_there_is_little_more_than_what_is_read() {
         let (_, blocks) = ask((0..1024).step_by(16));
         assert!(blocks <= 64 + 64 * 3 / 4, "{blocks}");
     }
 
     #[test]
-    fn wanted_is_nothing_for_less_than_a_block_or_at_the_beginning() {
-        let room = Room::default();
-        assert_eq!(room.wanted(ByteRange::at(64 * BLOCK, BLOCK / 8), 64 * BLOCK, SIZE), None);
-        assert_eq!(room.wanted(ByteRange::at(0, BLOCK), 0, SIZE), None);
+    fn next_is_nothing_for_less_than_a_block_or_at_the_beginning() {
+        let mut room = Room::default();
+        assert_eq!(room.next(ByteRange::at(64 * BLOCK, BLOCK / 8), 64 * BLOCK, SIZE), None);
+        assert_eq!(room.next(ByteRange::at(0, BLOCK), 0, SIZE), None);
     }
 }

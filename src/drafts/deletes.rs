@@ -11,16 +11,13 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use super::guard::Guard;
-use super::opens::OpenObjects;
+use super::opens::{CLOSE_TOLD, OpenObjects};
 use crate::catalog::{Catalog, CatalogError, PendingDelete};
 use crate::store::{ObjectStore, StoreError};
 use crate::types::{Clock, Notices, ObjectKey};
 
 /// After this long a delete that could not be carried out lapses and the name comes back.
 const LAPSE: Duration = Duration::from_secs(24 * 3600);
-
-/// The kernel tells of a last close a moment after `close` has returned: a stop gives it so long, all objects together.
-const CLOSE_TOLD: Duration = Duration::from_millis(300);
 
 /// Carries out pending deletes.
 pub struct Deletes {
@@ -53,7 +50,7 @@ impl Deletes {
     /// What the catalog says.
     pub async fn run_due(&self, all: bool) -> Result<usize, CatalogError> {
         let now = Clock.now();
-        let closes_told = Instant::now() + CLOSE_TOLD;
+        let closes_told = Instant::now() + CLOSE_TOLD; // for all objects together
         for delete in self.catalog.deletes()? {
             if all {
                 // who keeps it open keeps it for the next mount

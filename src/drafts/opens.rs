@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 /// The kernel tells of a close after it has returned, so "just closed" needs a moment; a Windows user waits no longer than this
 /// for "file in use".
-const A_MOMENT: Duration = Duration::from_millis(300);
+pub(super) const CLOSE_TOLD: Duration = Duration::from_millis(300);
 
 /// Counts open handles by the row identity of the object.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl OpenObjects {
 
     /// Waits a moment for the last handle on `row` to close. Returns whether none is open now.
     pub async fn closed_soon(&self, row: i64) -> bool {
-        tokio::time::timeout(A_MOMENT, self.closed(row)).await.is_ok()
+        tokio::time::timeout(CLOSE_TOLD, self.closed(row)).await.is_ok()
     }
 
     /// Waits until no handle on `row` is open.

@@ -31,17 +31,11 @@ enum Change {
     Listing { parent: Ino },
 }
 
-/// Pages that need not be kept.
-struct Pages {
-    ino: Ino,
-    range: ByteRange,
-}
-
 /// Queues changes and sends them from a thread of its own.
 pub struct Invalidator {
     queue: Mutex<Option<mpsc::Sender<Change>>>,
-    /// There only where the kernel reads the cache's files itself, so that it needs no pages of its own.
-    pages: Mutex<Option<mpsc::Sender<Pages>>>,
+    /// For pages that need not be kept. There only where the kernel reads the cache's files itself.
+    pages: Mutex<Option<mpsc::Sender<(Ino, ByteRange)>>>,
     waiting: Mutex<Option<mpsc::Receiver<Change>>>,
     /// For pages that the caller may wait for.
     notifier: Mutex<Option<Notifier>>,
@@ -91,8 +85,8 @@ impl Invalidator {
             if let Err(e) = setpriority_process(Some(gettid()), NICEST) {
                 tracing::debug!("pages are dropped with the priority of everything else: {e}");
             }
-            for pages in left_behind {
-                drop_pages(&notifier, &pages);
+            for (ino, range) in left_behind {
+                drop_pages(&notifier, ino, range);
             }
         })?;
         Ok(())
@@ -138,8 +132,7 @@ fn tell(notifier: &Notifier, change: Change) {
     }
 }
 
-fn drop_pages(notifier: &Notifier, pages: &Pages) {
-    let (ino, range) = (pages.ino, pages.range);
+fn drop_pages(notifier: &Notifier, ino: Ino, range: ByteRange) {
     let (Ok(start), Ok(len)) = (i64::try_from(range.start), i64::try_from(range.len())) else { return };
     if let Err(e) = notifier.inval_inode(INodeNo(ino.0), start, len) {
         tracing::debug!("the kernel keeps pages of inode {ino}: {e}");
@@ -166,7 +159,7 @@ impl Notices for Invalidator {
 
     fn left_behind(&self, ino: Ino, range: ByteRange) {
         if let Some(queue) = &*self.pages.lock() {
-            let _ = queue.send(Pages { ino, range }); // as in send
+            let _ = queue.send((ino, range)); // as in send
         }
     }
 

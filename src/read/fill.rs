@@ -33,8 +33,10 @@ const REQUEST_TIME: Duration = Duration::from_millis(100);
 const LARGEST: u64 = 16 * BLOCK;
 const FIRST_REQUEST: u64 = 4 * BLOCK;
 
-/// The most that is fetched of an object which nobody has open any more, also as a part of the object.
+/// The most that is fetched of an object which is being closed, in bytes...
 const REST: u64 = 64 * BLOCK;
+
+/// ...and as a part of the object: one of so many.
 const REST_PART: u64 = 16;
 
 impl OpenObject {
