@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout_at};
 
 use super::guard::Guard;
@@ -27,8 +27,23 @@ pub struct Deletes {
     guard: Arc<Guard>,
     /// Told when a name comes back.
     pub notices: Arc<dyn Notices>,
-    /// One delete at a time: a put-back must not meet one that is under way.
+    /// One delete at a time.
     turn: Mutex<()>,
+    /// The row of the one that is under way: a put-back must not meet it. Locked while the catalog is asked whether a delete is
+    /// still wanted, and while one is called off.
+    under_way: parking_lot::Mutex<Option<i64>>,
+    /// Told when one has ended.
+    ended: Notify,
+}
+
+/// Notes the end of a delete, also where the future that carried it out is dropped.
+struct Ending<'a>(&'a Deletes);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        *self.0.under_way.lock() = None;
+        self.0.ended.notify_waiters();
+    }
 }
 
 impl Deletes {
@@ -40,7 +55,8 @@ impl Deletes {
         guard: Arc<Guard>,
         notices: Arc<dyn Notices>,
     ) -> Self {
-        Self { store, catalog, opens, guard, notices, turn: Mutex::new(()) }
+        let under_way = parking_lot::Mutex::new(None);
+        Self { store, catalog, opens, guard, notices, turn: Mutex::new(()), under_way, ended: Notify::new() }
     }
 
     /// Carries out every delete that is due and whose object nobody has open; `all` takes those not yet due as well.
@@ -72,12 +88,26 @@ impl Deletes {
         }
     }
 
-    /// Calls off the pending delete of `row`, waiting for one that is under way. Returns whether it was called off.
+    /// Calls off the pending delete of `row`, waiting for it where it is under way, but for no other. Returns whether it was
+    /// called off.
     ///
     /// # Errors
     /// [`CatalogError::NameTaken`] where something else holds the name by now.
     pub async fn put_back(&self, row: i64) -> Result<bool, CatalogError> {
-        let _turn = self.turn.lock().await;
+        loop {
+            // made before the look, so that an end after it is not missed
+            let ended = self.ended.notified();
+            {
+                let under_way = self.under_way.lock();
+                if *under_way != Some(row) {
+                    return self.call_off(row);
+                }
+            }
+            ended.await;
+        }
+    }
+
+    fn call_off(&self, row: i64) -> Result<bool, CatalogError> {
         if !self.catalog.deletes()?.iter().any(|d| d.row == row) {
             return Ok(false);
         }
@@ -87,16 +117,8 @@ impl Deletes {
 
     async fn execute(&self, row: i64, key: &ObjectKey) {
         let _turn = self.turn.lock().await;
-        // It may have been called off or carried out while this waited for its turn.
-        let pending = match self.catalog.delete_of(key) {
-            Ok(pending) => pending.filter(|d| d.row == row),
-            Err(e) => {
-                tracing::warn!("{key}: pending deletes cannot be read: {e}");
-                None
-            }
-        };
-        // a draft that never was an object is the file system's to delete
-        let Some(delete) = pending.filter(|d| !d.etag.as_str().is_empty()) else { return };
+        let Some(delete) = self.begin(row, key) else { return };
+        let _ending = Ending(self);
         if delete.hidden_only {
             let told = "moved away and not made again: the object shows under its name";
             self.catalog.event(Clock.now(), "shown-again", key.as_str(), told);
@@ -128,6 +150,23 @@ impl Deletes {
         if let Err(e) = ended {
             tracing::warn!("{key}: the end of the delete could not be recorded: {e}");
         }
+    }
+
+    /// Returns the delete of `row`, which is under way now; `None` where it was called off or carried out while this waited for
+    /// its turn.
+    fn begin(&self, row: i64, key: &ObjectKey) -> Option<PendingDelete> {
+        let mut under_way = self.under_way.lock();
+        let pending = match self.catalog.delete_of(key) {
+            Ok(pending) => pending.filter(|d| d.row == row),
+            Err(e) => {
+                tracing::warn!("{key}: pending deletes cannot be read: {e}");
+                None
+            }
+        };
+        // a draft that never was an object is the file system's to delete
+        let delete = pending.filter(|d| !d.etag.as_str().is_empty())?;
+        *under_way = Some(row);
+        Some(delete)
     }
 
     fn name_back(&self, delete: &PendingDelete) -> Result<(), CatalogError> {

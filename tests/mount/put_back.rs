@@ -1,6 +1,10 @@
 //! Sentence 5.2: a name that is taken away and made again a moment later is an overwrite in disguise.
 
-use crate::support::mount::{Kind, Setup, TestMount, eventually};
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+
+use crate::support::mount::{Kind, PATIENCE, Setup, TestMount, eventually};
+use crate::support::s3server::When;
 
 on_both_stores! {
     s5_2_smbd_deletes_and_anyone_makes_the_name_again,
@@ -64,6 +68,57 @@ fn s5_2_deleter_comes_second() {
     mount.expect_objects(&[("documents/a.pdf", b"other"), ("documents/a_*.pdf", b"one")]);
     assert_eq!(mount.trash(), [("documents/a.pdf".to_owned(), b"old".to_vec())]);
     mount.stop();
+}
+
+/// A mount with the objects a.pdf and b.pdf, where the delete of a.pdf is under way, and its end is held up until something is
+/// sent.
+fn with_a_delete_held_up() -> (TestMount, Sender<()>) {
+    let config = "[write]\nfree_floor = \"1MiB\"\ndelete_after = \"1s\"\n[read]\ndeadline = \"4s\"\n";
+    let mount = Setup::new(Kind::S3)
+        .config(config)
+        .object("documents/a.pdf", b"old a")
+        .object("documents/b.pdf", b"old b")
+        .start();
+    let (go, wait) = channel::<()>();
+    let (begun, begins) = channel::<()>();
+    let wait = Mutex::new(wait);
+    mount.server().faults().meanwhile(When::method("DELETE", "documents/a.pdf"), move || {
+        let _ = begun.send(());
+        let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
+    });
+    // by smbd: for anybody to take back
+    mount.actor().run("libc.prctl(15, b'smbd'); os.unlink(p('documents/a.pdf'))");
+    begins.recv_timeout(PATIENCE).unwrap();
+    (mount, go)
+}
+
+/// 5.2: a delete that takes its time does not hold up who takes another one back.
+#[test]
+fn s5_2_name_comes_back_while_another_delete_is_under_way() {
+    let (mut mount, go) = with_a_delete_held_up();
+    mount.actor().run("f = p('documents/b.pdf'); os.unlink(f); fd = os.open(f, WRITE_NEW); write_all(fd, b'new b'); os.close(fd)");
+    assert!(mount.has_event(&["put-back", "documents/b.pdf"]));
+    assert!(mount.keys().contains(&"documents/a.pdf".to_owned()), "the delete had ended");
+    go.send(()).unwrap();
+    mount.stop();
+    mount.expect_objects(&[("documents/b.pdf", b"old b"), ("documents/b_*.pdf", b"new b")]);
+}
+
+/// 8.3 for who makes a name again whose delete is under way and does not end: it is free, as for everybody else.
+#[test]
+fn s8_3_name_whose_delete_does_not_end_is_made_within_the_deadline() {
+    let (mut mount, go) = with_a_delete_held_up();
+    let mut user = mount.actor();
+    user.run("fd = os.open(p('documents/a.pdf'), WRITE_NEW); write_all(fd, b'new a')");
+    assert!(mount.keys().contains(&"documents/a.pdf".to_owned()), "the delete had ended");
+    assert!(!mount.has_event(&["put-back", "documents/a.pdf"]));
+    go.send(()).unwrap();
+    user.run("os.close(fd)");
+    mount.stop();
+    let keys = mount.keys();
+    let [a, b] = &*keys else { panic!("{keys:?}") };
+    assert_eq!((mount.object(a), mount.object(b)), (b"new a".to_vec(), b"old b".to_vec()));
+    assert_eq!(mount.trash(), [("documents/a.pdf".to_owned(), b"old a".to_vec())]);
 }
 
 /// 5.2 for programs that save by a link (3.10).

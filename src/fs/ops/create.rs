@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use super::open::{Mode, Opened};
 use crate::catalog::{CatalogError, Entry, Kind, Shown};
 use crate::drafts::draft::{Draft, Origin};
@@ -174,17 +176,19 @@ impl Filesystem {
         }
     }
 
-    /// Puts an object back whose delete this very process (or a file server, for anyone) asked for: making the name again is an overwrite in disguise
-    /// (semantics 5.2). Returns whether it did.
+    /// Puts an object back whose delete this very process (or a file server, for anyone) asked for: making the name again is
+    /// an overwrite in disguise (semantics 5.2). Returns whether it did. Not where the delete is under way and does not end in
+    /// time: then the name is free, as it is for everybody else.
     pub(in crate::fs) async fn put_back_for(&self, caller: Caller, path: &str) -> FsResult<bool> {
         let Ok(key) = ObjectKey::new(path) else { return Ok(false) };
         let Some(delete) = self.catalog.delete_of(&key)? else { return Ok(false) };
         if delete.maker != ProcessId::ANYONE && delete.maker != process_of(caller) {
             return Ok(false);
         }
-        let back = match self.deletes.put_back(delete.row).await {
-            Err(CatalogError::NameTaken) => false, // another process has made the name meanwhile
-            other => other?,
+        let back = match timeout(self.options.patience(), self.deletes.put_back(delete.row)).await {
+            Ok(Err(CatalogError::NameTaken)) => false, // another process has made the name meanwhile
+            Ok(other) => other?,
+            Err(_) => false,
         };
         if back {
             self.catalog.event(
