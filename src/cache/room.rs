@@ -38,8 +38,8 @@ impl Room {
             || rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, wanted.start, wanted.len()).is_err();
     }
 
-    /// Returns what to ask for, and takes it as asked for: what is likely to be read after `range`, and what is on its way before it, each at most a quarter of
-    /// what is here. Who reads here and there leaves no more than that unused.
+    /// Returns what to ask for, and takes it as asked for: what is likely to be read after `range`, and what is on its way
+    /// before it, each at most a quarter of what is here. Who reads here and there leaves no more than that unused.
     fn next(&mut self, range: ByteRange, present: u64, size: u64) -> Option<ByteRange> {
         let some = (present / 4).min(MOST);
         let is_used = self.bytes <= present.saturating_add(some);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::passthrough::cache_stat;
 use crate::support::actor::Actor;
 use crate::support::mount::{Kind, Setup, TestMount, content, eventually};
 use crate::support::s3server::{Fault, When};
@@ -23,13 +24,6 @@ fn start(files: u64, size: usize, config: &str) -> (TestMount, Actor) {
     let mut user = mount.actor();
     user.run(WALK);
     (mount, user)
-}
-
-/// So many files are on disk.
-fn cached_files(mount: &TestMount) -> u64 {
-    let out = mount.cli(&["cache", "stat", "--json", mount.path("").to_str().unwrap()]);
-    let stat: Value = serde_json::from_slice(&out.stdout).unwrap();
-    stat["files"].as_u64().unwrap()
 }
 
 fn gets(mount: &TestMount) -> usize {
@@ -94,7 +88,7 @@ fn s8_2_walk_asks_for_no_version_twice_and_finds_what_was_replaced() {
     user.run("import time; time.sleep(2.1)");
     user.run("walk(names[:2])");
     // what was asked for has come, too: an open that meets a fetch under way cannot know the version yet, and asks for it
-    eventually("the next ones are fetched", || cached_files(&mount) == 4);
+    eventually("the next ones are fetched", || cache_stat(&mount, "files") == 4);
     user.run("walk(names[2:4])");
     let heads = |n| mount.server().faults().count("HEAD", &name(n));
     assert_eq!((heads(2), heads(3)), (0, 0), "the fetch has said which version it is");

@@ -186,9 +186,9 @@ impl Filesystem {
             return Ok(false);
         }
         let back = match timeout(self.options.patience(), self.deletes.put_back(delete.row)).await {
-            Ok(Err(CatalogError::NameTaken)) => false, // another process has made the name meanwhile
+            // another process has made the name meanwhile, or it is too late
+            Ok(Err(CatalogError::NameTaken)) | Err(_) => false,
             Ok(other) => other?,
-            Err(_) => false,
         };
         if back {
             self.catalog.event(
