@@ -15,7 +15,7 @@ use cairnfs::fs::{Caller, Filesystem, Options, Ownership, Parts};
 use cairnfs::layout::{Layout, LayoutOptions, builtin_domains};
 use cairnfs::read::{ObjectReader, ReadOptions};
 use cairnfs::store::{Capabilities, DirStore, MetadataPlace, ObjectStore};
-use cairnfs::types::{ByteRange, Ino, NoNotices, Notices, Told};
+use cairnfs::types::{Ino, NoNotices, Notices, Told};
 use parking_lot::Mutex;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -161,8 +161,6 @@ impl Notices for SlowKernel {
     }
 
     fn listing_changed(&self, _: Ino) {}
-
-    fn left_behind(&self, _: Ino, _: ByteRange) {}
 
     fn keep_pages(&self, _: Ino, offset: u64, _: &[u8]) -> bool {
         self.offered.lock().push(offset);

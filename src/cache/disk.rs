@@ -19,7 +19,7 @@ use super::chunks::on_disk;
 use super::dir::{CacheDir, Discarded};
 use super::error::CacheError;
 use super::front::Extent;
-use super::host_file::{HostFile, HostPaths};
+use super::host_file::{HostFile, HostPaths, Via};
 use super::index::{Grow, Index};
 use super::map::{self, HEADER_BYTES, Seal};
 use super::stats::Counters;
@@ -194,6 +194,7 @@ impl Disk {
         file: &HostFile,
         extent: &Extent,
         checksums: &[u32],
+        via: Via,
         counters: &Counters,
     ) -> bool {
         let new = file.absent_bytes(extent.range());
@@ -203,7 +204,7 @@ impl Disk {
         if !self.is_usable() || !self.grow(id, new, counters) {
             return false;
         }
-        if let Err(e) = file.write(extent, checksums) {
+        if let Err(e) = file.write(extent, checksums, via) {
             self.index.lock().shrink(id, new);
             self.refused(&e, counters);
             return false;

@@ -7,7 +7,8 @@
 //!   [`super::dir`]).
 //!
 //! # Locking
-//! The table's lock is held for lookups only, never during I/O. One thread writes, and it alone takes the lock of the room.
+//! The table's lock is held for lookups only, never during I/O. One thread writes, and it alone takes the locks of the room and
+//! of the way past the page cache.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -20,6 +21,7 @@ use parking_lot::{Mutex, RwLock};
 use rustix::buffer::spare_capacity;
 
 use super::chunks::{CHUNK, chunk_count, chunk_numbers, chunk_range, on_disk, to_usize};
+use super::direct_io::DirectIo;
 use super::front::Extent;
 use super::map::{self, ChunkTable, ENTRY_BYTES, HEADER_BYTES, SEAL_AT, Seal};
 use super::room::Room;
@@ -51,6 +53,16 @@ pub(super) struct HostFile {
     /// What it was found to have in the epoch of its seal, whichever that was.
     claimed_sha256: Option<Sha256Hex>,
     room: Mutex<Room>,
+    direct: Mutex<DirectIo>,
+}
+
+/// How bytes get to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Via {
+    /// Past the page cache where that can be. Returns when the disk has them.
+    Disk,
+    /// Through the page cache: the disk may take its time.
+    PageCache,
 }
 
 /// What a read found.
@@ -80,6 +92,8 @@ impl HostFile {
         let seal = Seal::decode(header.get(SEAL_AT..).unwrap_or_default());
         let trusted = seal.epoch == epoch;
         let table = load_table(&map, version.size, trusted)?;
+        let direct =
+            if table.is_complete() { DirectIo::default() } else { DirectIo::open(&paths.data, version.size) };
         let sha256 = Mutex::new(seal.sha256.filter(|_| trusted));
         Ok(Some(Self {
             data,
@@ -90,6 +104,7 @@ impl HostFile {
             sha256,
             claimed_sha256: seal.sha256,
             room: Mutex::default(),
+            direct: Mutex::new(direct),
         }))
     }
 
@@ -102,14 +117,16 @@ impl HostFile {
         let data = create_file(&paths.data)?;
         data.set_len(version.size)?;
         let map = create_file(&paths.map)?;
-        Self::with_files(data, map, version.size, &header, epoch).map(Some)
+        let direct = DirectIo::open(&paths.data, version.size);
+        Self::with_files(data, map, direct, version.size, &header, epoch).map(Some)
     }
 
     /// Makes a map at `map` for the complete content at `data`, reading all of it.
     pub(super) fn adopt(paths: &HostPaths, version: &Version, seal: Seal) -> io::Result<Option<()>> {
         let Some(header) = map::header(version) else { return Ok(None) };
         let data = File::open(&paths.data)?;
-        let file = Self::with_files(data, create_file(&paths.map)?, version.size, &header, seal.epoch)?;
+        let map = create_file(&paths.map)?;
+        let file = Self::with_files(data, map, DirectIo::default(), version.size, &header, seal.epoch)?;
         let mut buffer = vec![0; to_usize(CHUNK)];
         let mut table = file.table.write();
         for chunk in 0..chunk_count(version.size) {
@@ -123,7 +140,14 @@ impl HostFile {
         Ok(Some(()))
     }
 
-    fn with_files(data: File, map: File, size: u64, header: &[u8], epoch: u64) -> io::Result<Self> {
+    fn with_files(
+        data: File,
+        map: File,
+        direct: DirectIo,
+        size: u64,
+        header: &[u8],
+        epoch: u64,
+    ) -> io::Result<Self> {
         map.write_all_at(header, 0)?;
         map.write_all_at(&Seal { epoch, sha256: None }.encode(), SEAL_AT as u64)?;
         Ok(Self {
@@ -135,6 +159,7 @@ impl HostFile {
             sha256: Mutex::new(None),
             claimed_sha256: None,
             room: Mutex::default(),
+            direct: Mutex::new(direct),
         })
     }
 
@@ -224,10 +249,10 @@ impl HostFile {
     }
 
     /// Writes `extent`, then marks its chunks. `checksums` are those of its chunks.
-    pub(super) fn write(&self, extent: &Extent, checksums: &[u32]) -> io::Result<()> {
-        self.room.lock().find(&self.data, extent.range(), self.present_bytes(), self.size);
-        for (piece, at) in extent.bytes.chunks(WRITE_PIECE).zip((extent.offset..).step_by(WRITE_PIECE)) {
-            self.data.write_all_at(piece, at)?;
+    pub(super) fn write(&self, extent: &Extent, checksums: &[u32], via: Via) -> io::Result<()> {
+        let mut direct = self.direct.lock();
+        if via == Via::PageCache || !direct.write(extent)? {
+            self.write_to_pages(extent)?;
         }
         let chunks = chunk_numbers(extent.range());
         let entries: Vec<u8> = checksums.iter().flat_map(|c| c.to_le_bytes()).collect();
@@ -235,6 +260,17 @@ impl HostFile {
         let mut table = self.table.write();
         for (chunk, checksum) in chunks.zip(checksums) {
             table.set(chunk, *checksum, true);
+        }
+        if table.is_complete() {
+            direct.close();
+        }
+        Ok(())
+    }
+
+    fn write_to_pages(&self, extent: &Extent) -> io::Result<()> {
+        self.room.lock().find(&self.data, extent.range(), self.present_bytes(), self.size);
+        for (piece, at) in extent.bytes.chunks(WRITE_PIECE).zip((extent.offset..).step_by(WRITE_PIECE)) {
+            self.data.write_all_at(piece, at)?;
         }
         Ok(())
     }
@@ -376,7 +412,7 @@ mod tests {
 
     fn fill(file: &HostFile) {
         let (extent, sums) = extent(0, version().size, 9);
-        file.write(&extent, &sums).unwrap();
+        file.write(&extent, &sums, Via::Disk).unwrap();
     }
 
     #[test]
@@ -384,7 +420,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = HostFile::create(&paths(&dir), &version(), EPOCH).unwrap().unwrap();
         let (second, sums) = extent(1, CHUNK, 8);
-        file.write(&second, &sums).unwrap();
+        file.write(&second, &sums, Via::Disk).unwrap();
         let inside = ByteRange::at(CHUNK + 5, 10);
         assert!(matches!(file.read(inside), DiskRead::Bytes(b) if b == vec![8; 10]));
         assert!(matches!(file.read(ByteRange::at(CHUNK - 1, 10)), DiskRead::Missing));

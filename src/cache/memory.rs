@@ -21,6 +21,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::chunks::{BLOCK, to_usize};
+use super::direct_io::ALIGNMENT;
 use super::front::{Evict, Extent, Front};
 use super::version::FileId;
 use crate::types::ByteRange;
@@ -210,8 +211,9 @@ impl Reservation {
     pub fn buffer(&mut self, capacity: u64) -> Buffer {
         let units = to_usize(capacity.div_ceil(UNIT));
         let permit = self.permit.as_mut().and_then(|p| p.split(units.min(p.num_permits())));
-        let data = if capacity == BLOCK { self.pool.take() } else { Vec::with_capacity(to_usize(capacity)) };
-        Buffer { data, capacity: to_usize(capacity), permit, pool: Arc::clone(&self.pool) }
+        let (data, begin) =
+            if capacity == BLOCK { self.pool.take() } else { (Vec::with_capacity(to_usize(capacity)), 0) };
+        Buffer { data, begin, capacity: to_usize(capacity), permit, pool: Arc::clone(&self.pool) }
     }
 }
 
@@ -226,6 +228,8 @@ impl Drop for Reservation {
 #[derive(Debug)]
 pub struct Buffer {
     data: Vec<u8>,
+    /// Where the bytes begin in it: those of a whole block where they can be written past the page cache.
+    begin: usize,
     capacity: usize,
     permit: Option<OwnedSemaphorePermit>,
     pool: Arc<Pool>,
@@ -234,18 +238,18 @@ pub struct Buffer {
 impl Buffer {
     /// Returns the room that is left, to be filled from its beginning.
     pub fn room(&mut self) -> Limit<&mut Vec<u8>> {
-        let left = self.capacity - self.data.len();
+        let left = self.capacity - self.filled().len();
         (&mut self.data).limit(left)
     }
 
     /// Returns the bytes so far.
     pub fn filled(&self) -> &[u8] {
-        &self.data
+        self.data.get(self.begin..).unwrap_or_default()
     }
 
     /// Returns whether no more fits.
     pub fn is_full(&self) -> bool {
-        self.data.len() == self.capacity
+        self.filled().len() == self.capacity
     }
 
     /// Returns the bytes, to be shared. The buffer is used again when nobody holds them any more.
@@ -256,7 +260,7 @@ impl Buffer {
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
-        &self.data
+        self.filled()
     }
 }
 
@@ -270,7 +274,8 @@ impl Drop for Buffer {
     }
 }
 
-/// Blocks of memory kept for the next use: fresh ones cost a page fault for every 4 KiB.
+/// Blocks of memory kept for the next use: fresh ones cost a page fault for every 4 KiB. Each is a little longer than a
+/// block, and begins with so much of nothing that what follows is aligned.
 #[derive(Debug)]
 struct Pool {
     blocks: Mutex<Vec<Vec<u8>>>,
@@ -280,14 +285,17 @@ struct Pool {
 }
 
 impl Pool {
-    fn take(&self) -> Vec<u8> {
+    /// Returns one, and where its bytes begin.
+    fn take(&self) -> (Vec<u8>, usize) {
         // the last one put back is the one that the processor's cache still knows
         let kept = self.blocks.lock().pop();
-        kept.unwrap_or_else(|| Vec::with_capacity(to_usize(BLOCK)))
+        let mut block = kept.unwrap_or_else(|| Vec::with_capacity(to_usize(BLOCK) + ALIGNMENT));
+        let begin = block.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        block.resize(begin, 0);
+        (block, begin)
     }
 
-    fn put(&self, mut block: Vec<u8>) {
-        block.clear();
+    fn put(&self, block: Vec<u8>) {
         let mut blocks = self.blocks.lock();
         if blocks.len() < self.limit {
             blocks.push(block);
@@ -397,5 +405,19 @@ mod tests {
         drop(first);
         let second = extent(&memory, BLOCK, BLOCK);
         assert_eq!(second.bytes.as_ptr(), address);
+    }
+
+    #[test]
+    fn buffer_of_a_block_is_aligned_and_holds_a_block_new_or_used() {
+        let memory = Memory::new(4 * BLOCK);
+        for fill in [1, 2] {
+            let mut buffer = memory.try_reserve(BLOCK).unwrap().buffer(BLOCK);
+            assert!(buffer.filled().is_empty() && !buffer.is_full());
+            buffer.room().put_bytes(fill, to_usize(BLOCK));
+            assert!(buffer.is_full() && !buffer.room().has_remaining_mut());
+            let bytes = buffer.freeze();
+            assert_eq!(bytes.as_ptr().align_offset(ALIGNMENT), 0);
+            assert_eq!(bytes, vec![fill; to_usize(BLOCK)]);
+        }
     }
 }

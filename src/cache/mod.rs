@@ -16,6 +16,7 @@
 
 mod chunks;
 mod dir;
+mod direct_io;
 mod disk;
 mod error;
 mod front;

@@ -185,7 +185,7 @@ impl CachedObject {
     }
 
     /// Returns how far what is on disk reaches without a gap from the beginning of `range` on, `None` where that is nowhere.
-    pub fn on_disk_until(&self, range: ByteRange) -> Option<u64> {
+    fn on_disk_until(&self, range: ByteRange) -> Option<u64> {
         self.host()?.present_until(range.start, range.end)
     }
 

@@ -13,10 +13,15 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, oneshot};
 
+use super::chunks::BLOCK;
 use super::front::Extent;
+use super::host_file::Via;
 use super::map::Seal;
 use super::object::CachedObject;
 use crate::types::Sha256Hex;
+
+/// While no more bytes than these wait, the disk takes them as fast as they come, and they are written past the page cache.
+const DIRECT_WHILE_WAITING: u64 = 4 * BLOCK;
 
 enum Job {
     Write {
@@ -159,7 +164,9 @@ fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64, written: &Notify)
     for job in jobs {
         match job {
             Job::Write { object, extent, checksums } => {
-                write(&object, &extent, &checksums);
+                let behind = waiting_bytes.load(Ordering::Relaxed) > DIRECT_WHILE_WAITING;
+                let via = if behind { Via::PageCache } else { Via::Disk };
+                write(&object, &extent, &checksums, via);
                 waiting_bytes.fetch_sub(extent.bytes.len() as u64, Ordering::Relaxed);
                 written.notify_waiters();
             }
@@ -170,11 +177,11 @@ fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64, written: &Notify)
     }
 }
 
-fn write(object: &Arc<CachedObject>, extent: &Extent, checksums: &[u32]) {
+fn write(object: &Arc<CachedObject>, extent: &Extent, checksums: &[u32], via: Via) {
     let shared = &object.shared;
     let written = shared.disk.as_ref().is_some_and(|disk| {
         let Some(host) = object.host_or_new() else { return false };
-        disk.write(object.id(), &host, extent, checksums, &shared.counters)
+        disk.write(object.id(), &host, extent, checksums, via, &shared.counters)
     });
     if !written {
         shared.counters.unwritten_bytes.add(extent.bytes.len() as u64);

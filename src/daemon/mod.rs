@@ -173,7 +173,7 @@ async fn start(mountpoint: &Path, settings: &Settings) -> anyhow::Result<Running
     Ok(Running { fs, cache, mounted, handler, control, _lock: lock })
 }
 
-/// Every open file here may cost three descriptors of the host (content, cache, map): the usual soft limit of 1,024 is
+/// Every open file here may cost four descriptors of the host (content, cache twice, map): the usual soft limit of 1,024 is
 /// for programs that use select(2), which this one does not.
 fn raise_file_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};

@@ -159,8 +159,10 @@ impl Fuse for Adapter {
         });
     }
 
-    fn forget(&self, _req: &Request, _ino: INodeNo, _nlookup: u64) {
-        // Inode numbers are rows of the catalog: they live whether the kernel remembers them or not.
+    fn forget(&self, _req: &Request, node: INodeNo, _nlookup: u64) {
+        // Inode numbers are rows of the catalog: they live whether the kernel remembers them or not. Only its pages do not.
+        // It may forget some of its look-ups and not the inode; then one look again at it is slower.
+        self.kernel.passthrough.forgotten(node.0);
     }
 
     fn getattr(&self, req: &Request, node: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
@@ -297,9 +299,13 @@ impl Fuse for Adapter {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let fs = Arc::clone(&self.fs);
+        let (fs, kernel) = (Arc::clone(&self.fs), Arc::clone(&self.kernel));
         self.run_bounded(async move { fs.read(ino(node), fh.0, offset, size).await }, move |r| match r {
-            Ok(data) => reply.data(&data),
+            Ok(data) => {
+                // before the answer, so that a close after it, and an open after that, know of it
+                kernel.passthrough.was_read(node.0, data.len());
+                reply.data(&data);
+            }
             Err(e) => {
                 tracing::warn!("a read failed: {e}");
                 reply.error(errno(&e));

@@ -11,18 +11,13 @@ use std::time::Duration;
 
 use fuser::{INodeNo, Notifier};
 use parking_lot::Mutex;
-use rustix::process::setpriority_process;
-use rustix::thread::gettid;
 use tokio::sync::oneshot;
 
 use super::announce::Announcer;
-use crate::types::{ByteRange, Ino, Notices, Told};
+use crate::types::{Ino, Notices, Told};
 
 /// The longest that anybody waits for the kernel to be told: it takes microseconds unless something holds the directory.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-
-/// The niceness that gets least of a processor.
-const NICEST: i32 = 19;
 
 enum Change {
     /// What a name means.
@@ -34,8 +29,6 @@ enum Change {
 /// Queues changes and sends them from a thread of its own.
 pub struct Invalidator {
     queue: Mutex<Option<mpsc::Sender<Change>>>,
-    /// For pages that need not be kept. There only where the kernel reads the cache's files itself.
-    pages: Mutex<Option<mpsc::Sender<(Ino, ByteRange)>>>,
     waiting: Mutex<Option<mpsc::Receiver<Change>>>,
     /// For pages that the caller may wait for.
     notifier: Mutex<Option<Notifier>>,
@@ -48,7 +41,6 @@ impl Default for Invalidator {
         let (queue, waiting) = mpsc::channel();
         Self {
             queue: Mutex::new(Some(queue)),
-            pages: Mutex::new(None),
             waiting: Mutex::new(Some(waiting)),
             notifier: Mutex::new(None),
             announcer: Announcer::default(),
@@ -72,30 +64,9 @@ impl Invalidator {
         Ok(())
     }
 
-    /// Begins to tell of pages, too, from a thread that stands back behind all others: where processors are scarce, the reader
-    /// and the store that it waits for need them more.
-    ///
-    /// # Errors
-    /// No thread can be started.
-    pub(super) fn drop_pages(&self, notifier: Notifier) -> std::io::Result<()> {
-        let (queue, left_behind) = mpsc::channel();
-        *self.pages.lock() = Some(queue);
-        thread::Builder::new().name("page-dropper".into()).spawn(move || {
-            // of Linux, where a thread has a niceness of its own (setpriority(2), "C library/kernel differences")
-            if let Err(e) = setpriority_process(Some(gettid()), NICEST) {
-                tracing::debug!("pages are dropped with the priority of everything else: {e}");
-            }
-            for (ino, range) in left_behind {
-                drop_pages(&notifier, ino, range);
-            }
-        })?;
-        Ok(())
-    }
-
     /// Ends the sending: during an unmount a notification can block for ever.
     pub(super) fn disarm(&self) {
         *self.queue.lock() = None;
-        *self.pages.lock() = None;
         *self.notifier.lock() = None;
     }
 }
@@ -132,13 +103,6 @@ fn tell(notifier: &Notifier, change: Change) {
     }
 }
 
-fn drop_pages(notifier: &Notifier, ino: Ino, range: ByteRange) {
-    let (Ok(start), Ok(len)) = (i64::try_from(range.start), i64::try_from(range.len())) else { return };
-    if let Err(e) = notifier.inval_inode(INodeNo(ino.0), start, len) {
-        tracing::debug!("the kernel keeps pages of inode {ino}: {e}");
-    }
-}
-
 impl Notices for Invalidator {
     fn entry_changed(&self, parent: Ino, name: &str) {
         self.send(Change::Entry { parent, name: name.to_owned(), told: None });
@@ -155,12 +119,6 @@ impl Notices for Invalidator {
 
     fn listing_changed(&self, parent: Ino) {
         self.send(Change::Listing { parent });
-    }
-
-    fn left_behind(&self, ino: Ino, range: ByteRange) {
-        if let Some(queue) = &*self.pages.lock() {
-            let _ = queue.send((ino, range)); // as in send
-        }
     }
 
     fn keep_pages(&self, ino: Ino, offset: u64, bytes: &[u8]) -> bool {

@@ -7,6 +7,7 @@ mod convert;
 mod errno;
 mod features;
 mod invalidate;
+mod pages;
 mod passthrough;
 mod session;
 

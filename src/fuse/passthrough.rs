@@ -5,6 +5,9 @@
 //! is answered, and changes only while nobody has it open. The kernel counts a close before it tells of it: what is
 //! closed here is closed there.
 //!
+//! Of an object that has just been read through the daemon the kernel has the pages. It is opened through the daemon again
+//! for as long as it has them, which then sees no read of it; see [`Pages`].
+//!
 //! # Invariants
 //! * A writer is never let past the daemon: the kernel opens the file anew, with the writer's rights to write.
 //! * Only a file whose whole content has been verified is registered, and nobody writes to it again
@@ -22,6 +25,7 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 
 use super::convert;
+use super::pages::Pages;
 use crate::fs::{Content, Opened};
 
 /// How deep the cache's file system may be stacked on others. Overlayfs, the disk of containers, is one floor; with
@@ -104,6 +108,20 @@ impl Passthrough {
         self.inodes.lock().close(node);
     }
 
+    /// Notes that the kernel has asked for so many bytes of `node`, and was given them.
+    pub(super) fn was_read(&self, node: u64, bytes: usize) {
+        if self.off.get().is_none() {
+            self.inodes.lock().read(node, bytes as u64);
+        }
+    }
+
+    /// Notes that the kernel has forgotten `node`.
+    pub(super) fn forgotten(&self, node: u64) {
+        if self.off.get().is_none() {
+            self.inodes.lock().pages.forgotten(node);
+        }
+    }
+
     fn refused(&self, e: &io::Error) {
         match e.raw_os_error().map(Errno::from_raw_os_error) {
             // for the moment only
@@ -137,19 +155,34 @@ enum Way<B> {
     Past(Arc<B>),
 }
 
-/// What the kernel has open of each inode; those that are not here are idle.
+/// What the kernel has of each inode.
 #[derive(Debug)]
-struct Inodes<B>(HashMap<u64, Use<B>>);
+struct Inodes<B> {
+    /// What it has open; those that are not here are idle.
+    open: HashMap<u64, Use<B>>,
+    pages: Pages,
+}
 
 #[derive(Debug)]
 enum Use<B> {
-    Daemon(usize),
+    Daemon(usize, Reads),
     Past(Arc<B>, usize),
+}
+
+/// What it means that the kernel asks for bytes of an inode that is open through the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    /// It gets pages of an object, and keeps them.
+    Fill,
+    /// It was to have all of them, and has not.
+    Miss,
+    /// Nothing: what it gets changes.
+    Pass,
 }
 
 impl<B> Default for Inodes<B> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self { open: HashMap::new(), pages: Pages::default() }
     }
 }
 
@@ -161,8 +194,8 @@ impl<B> Inodes<B> {
         content: &Content,
         register: impl FnOnce(&File) -> Option<Arc<B>>,
     ) -> Option<Way<B>> {
-        match (self.0.get_mut(&node), content) {
-            (Some(Use::Daemon(n)), _) => {
+        match (self.open.get_mut(&node), content) {
+            (Some(Use::Daemon(n, _)), _) => {
                 *n += 1;
                 Some(Way::Daemon)
             }
@@ -173,23 +206,49 @@ impl<B> Inodes<B> {
             }
             (Some(Use::Past(..)), Content::Partial | Content::Draft) => None,
             (None, content) => {
-                let file = if let Content::Verified(file) = content { Some(file) } else { None };
-                let id = file.and_then(register);
-                let (way, first) = match id {
-                    Some(id) => (Way::Past(Arc::clone(&id)), Use::Past(id, 1)),
-                    None => (Way::Daemon, Use::Daemon(1)),
-                };
-                self.0.insert(node, first);
+                let (way, first) = self.first(node, content, register);
+                self.open.insert(node, first);
                 Some(way)
             }
         }
     }
 
+    /// Decides for an inode that nobody has open.
+    fn first(
+        &self,
+        node: u64,
+        content: &Content,
+        register: impl FnOnce(&File) -> Option<Arc<B>>,
+    ) -> (Way<B>, Use<B>) {
+        let reads = match content {
+            Content::Draft => Reads::Pass,
+            Content::Partial | Content::Complete => Reads::Fill,
+            Content::Verified(file) => {
+                if self.pages.has_all(node, || file.metadata().ok().map(|m| m.len())) {
+                    Reads::Miss
+                } else if let Some(id) = register(file) {
+                    return (Way::Past(Arc::clone(&id)), Use::Past(id, 1));
+                } else {
+                    Reads::Fill
+                }
+            }
+        };
+        (Way::Daemon, Use::Daemon(1, reads))
+    }
+
+    fn read(&mut self, node: u64, bytes: u64) {
+        match self.open.get(&node) {
+            Some(Use::Daemon(_, Reads::Fill)) => self.pages.given(node, bytes),
+            Some(Use::Daemon(_, Reads::Miss)) => self.pages.missed(node, bytes),
+            Some(Use::Daemon(_, Reads::Pass) | Use::Past(..)) | None => {}
+        }
+    }
+
     fn close(&mut self, node: u64) {
-        let Some(Use::Daemon(n) | Use::Past(_, n)) = self.0.get_mut(&node) else { return };
+        let Some(Use::Daemon(n, _) | Use::Past(_, n)) = self.open.get_mut(&node) else { return };
         *n = n.saturating_sub(1);
         if *n == 0 {
-            self.0.remove(&node);
+            self.open.remove(&node);
         }
     }
 }
@@ -229,6 +288,31 @@ mod tests {
         inodes.close(2);
         assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(7))), past(7));
         assert_eq!(inodes.open(3, &verified(), |_| None), Some(Way::Daemon));
+    }
+
+    #[test]
+    fn open_of_what_the_kernel_has_read_is_through_the_daemon_until_it_misses_that() {
+        let file = || {
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(640).unwrap();
+            Content::Verified(file)
+        };
+        let mut inodes = Inodes::default();
+        inodes.open(2, &Content::Partial, |_| Some(Arc::new(7)));
+        inodes.read(2, 640);
+        inodes.close(2);
+        for _ in 0..2 {
+            assert_eq!(inodes.open(2, &file(), |_| Some(Arc::new(7))), Some(Way::Daemon));
+            inodes.read(2, 10);
+            inodes.close(2);
+        }
+        assert_eq!(inodes.open(2, &file(), |_| Some(Arc::new(7))), past(7));
+        inodes.close(2);
+        // what is written to is not kept
+        inodes.open(3, &Content::Draft, |_| None);
+        inodes.read(3, 640);
+        inodes.close(3);
+        assert_eq!(inodes.open(3, &file(), |_| Some(Arc::new(7))), past(7));
     }
 
     #[test]

@@ -130,9 +130,6 @@ pub fn mount(
     kernel.passthrough.probe(&session, &options.cache_dir);
     let background = session.spawn().map_err(refused)?;
     invalidator.start(background.notifier()).map_err(refused)?;
-    if kernel.passthrough.off().is_none() {
-        invalidator.drop_pages(background.notifier()).map_err(refused)?;
-    }
     let device = device_of(&mountpoint).unwrap_or_default();
     let read_ahead = widen_read_ahead(&device).map_err(|e| match e.kind() {
         io::ErrorKind::PermissionDenied => "needs root".to_owned(),

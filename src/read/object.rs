@@ -20,9 +20,6 @@ use crate::types::ByteRange;
 /// Larger reads are answered in pieces of this size: what waits for memory must not hold much of it.
 const PIECE: u64 = 2 * BLOCK;
 
-/// What a reader leaves behind is told of in pieces of this size.
-const LEFT_BEHIND: u64 = 8 * BLOCK;
-
 /// Objects below this size are read as fast through the daemon.
 pub(super) const SETTLE_SIZE: u64 = 8 * BLOCK;
 
@@ -38,21 +35,13 @@ pub struct OpenObject {
     pub(super) reader: Arc<ObjectReader>,
     pub(super) target: Arc<Target>,
     history: Mutex<History>,
-    /// What its reader passed and nobody was told of yet.
-    passed: Mutex<ByteRange>,
     /// Whether it is counted among those with a window.
     streaming: AtomicBool,
 }
 
 impl OpenObject {
     pub(super) fn new(reader: Arc<ObjectReader>, target: Arc<Target>) -> Self {
-        Self {
-            reader,
-            target,
-            history: Mutex::new(History::default()),
-            passed: Mutex::new(ByteRange { start: 0, end: 0 }),
-            streaming: AtomicBool::new(false),
-        }
+        Self { reader, target, history: Mutex::new(History::default()), streaming: AtomicBool::new(false) }
     }
 
     /// Returns the version.
@@ -115,19 +104,6 @@ impl OpenObject {
                 tracing::debug!("'{}' is opened before all of it is on disk", self.version().key);
             }
         }
-    }
-
-    /// Returns what its reader has left behind since the last time, once that is much and on disk.
-    pub fn left_behind(&self) -> Option<ByteRange> {
-        let mut passed = self.passed.lock();
-        if passed.len() < LEFT_BEHIND {
-            return None;
-        }
-        let end =
-            self.target.cached.on_disk_until(*passed).filter(|end| end - passed.start >= LEFT_BEHIND)?;
-        let range = ByteRange { start: passed.start, end };
-        passed.start = end;
-        Some(range)
     }
 
     /// Returns the host file, as [`OpenObject::complete_cache_file`] does, once the background has brought all of it for a
@@ -250,9 +226,6 @@ impl OpenObject {
         let cached = &self.target.cached;
         if !plan.passed.is_empty() {
             cached.pass(plan.passed);
-            let mut passed = self.passed.lock();
-            let start = if passed.end == plan.passed.start { passed.start } else { plan.passed.start };
-            *passed = ByteRange { start, end: plan.passed.end };
         }
         if !plan.forget.is_empty() {
             cached.expect_no_reader(plan.forget);

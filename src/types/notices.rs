@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use super::{ByteRange, Ino};
+use super::Ino;
 
 /// Receives word of names that changed without the kernel having asked for it.
 ///
@@ -19,10 +19,6 @@ pub trait Notices: Send + Sync + 'static {
 
     /// There are new names in the directory `parent`, all of which the kernel asks for when it needs them.
     fn listing_changed(&self, parent: Ino);
-
-    /// A reader of the file `ino` has left these bytes of an object behind, and they are complete on disk here: the kernel
-    /// need not keep them, too, where it reads the cache's files itself.
-    fn left_behind(&self, ino: Ino, range: ByteRange);
 
     /// Gives the kernel pages of the file `ino`, to be kept as those that it has read: `bytes` at `offset`, whole pages but at
     /// the end of the file. Returns whether it takes more. Waits for reads of these pages, so it must not be called by
@@ -53,8 +49,6 @@ impl Notices for NoNotices {
     }
 
     fn listing_changed(&self, _: Ino) {}
-
-    fn left_behind(&self, _: Ino, _: ByteRange) {}
 
     fn keep_pages(&self, _: Ino, _: u64, _: &[u8]) -> bool {
         false

@@ -43,12 +43,31 @@ pub fn through_daemon(mount: &TestMount) -> u64 {
         + cache_stat(mount, "fetched_bytes")
 }
 
-/// Reads a file through the mount and waits until all of it is on disk and verified, with nobody having it open.
+/// Reads a file through the mount and waits until all of it is on disk and verified, with nobody having it open and nothing
+/// of it in the kernel's page cache.
 #[track_caller]
 pub fn warm(mount: &TestMount, path: &str, data: &[u8]) {
+    read_first(mount, path, data);
+    // the kernel has to ask again, or nobody would know that it has lost the pages
+    assert!(read_without_pages(mount, path) == data);
+    no_handles(mount);
+}
+
+/// Reads a file through the mount and waits until all of it is on disk and verified, with nobody having it open.
+#[track_caller]
+fn read_first(mount: &TestMount, path: &str, data: &[u8]) {
     assert!(mount.read(path) == data, "{path} has other bytes");
     eventually("it is on disk", || cache_stat(mount, "waiting_bytes") == 0);
     no_handles(mount);
+}
+
+/// Reads a file after the kernel has dropped what it had of it.
+fn read_without_pages(mount: &TestMount, path: &str) -> Vec<u8> {
+    let mut file = File::open(mount.path(path)).unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 /// A close is told to the daemon after it has returned.
@@ -69,38 +88,6 @@ fn only_as_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-#[test]
-fn s7_4_pages_that_a_reader_left_behind_are_dropped_once_they_are_in_the_cache_file() {
-    if !only_as_root() {
-        return;
-    }
-    let data = content(7, 40 * MIB);
-    let mount = Setup::new(Kind::S3).object("documents/a.pdf", data.clone()).start();
-    let path = mount.path("documents/a.pdf");
-    let file = File::open(&path).unwrap();
-    let read = |at: usize, len: usize| {
-        let mut piece = vec![0; len];
-        file.read_exact_at(&mut piece, at as u64).unwrap();
-        assert!(piece == data[at..at + len], "wrong bytes at {at}");
-    };
-    for at in (0..32 * MIB).step_by(MIB) {
-        read(at, MIB);
-    }
-    eventually("what was read is on disk", || cache_stat(&mount, "waiting_bytes") == 0);
-    for at in (32 * MIB..40 * MIB).step_by(MIB) {
-        read(at, MIB);
-    }
-    // this reader is asked about by the kernel again, and gets the same bytes; the next one comes past the daemon
-    eventually("pages are dropped", || {
-        let before = through_daemon(&mount);
-        read(4 * MIB, 4096);
-        through_daemon(&mount) > before
-    });
-    drop(file);
-    warm(&mount, "documents/a.pdf", &data);
-    past_the_daemon(&mount, || assert!(fs::read(&path).unwrap() == data));
-}
-
 /// Counts the pages of an open file that the kernel has.
 const RESIDENT: &str = "
 def resident(fd, size):
@@ -112,6 +99,41 @@ def resident(fd, size):
     assert libc.mincore(place, size, pages) == 0 and libc.munmap(place, size) == 0
     return sum(page & 1 for page in pages)
 ";
+
+#[test]
+fn s7_4_what_was_just_read_is_read_again_in_memory_and_past_the_daemon_once_it_is_not_there() {
+    if !only_as_root() {
+        return;
+    }
+    let data = content(7, 20 * MIB + 4321);
+    let mount = Setup::new(Kind::S3).object("documents/a.pdf", data.clone()).start();
+    let mut reader = mount.actor();
+    reader.run(RESIDENT);
+    read_first(&mount, "documents/a.pdf", &data);
+    reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
+    assert_eq!(reader.run(&format!("resident(fd, {})", data.len())), data.len().div_ceil(4096));
+    reader.run("os.close(fd)");
+    past_the_daemon(&mount, || assert!(mount.read("documents/a.pdf") == data));
+    no_handles(&mount);
+    // it loses a page now and then: that one comes from the daemon, the others are there still
+    reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
+    reader.run("os.posix_fadvise(fd, 8 << 20, 4096, os.POSIX_FADV_DONTNEED)");
+    let before = through_daemon(&mount);
+    assert_eq!(reader.text("os.pread(fd, 4096, 8 << 20).hex()"), hex::encode(&data[8 * MIB..][..4096]));
+    assert!(through_daemon(&mount) > before);
+    reader.run("os.close(fd)");
+    no_handles(&mount);
+    reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
+    assert_eq!(reader.run(&format!("resident(fd, {})", data.len())), data.len().div_ceil(4096));
+    reader.run("os.close(fd)");
+    no_handles(&mount);
+    // all of them: through the daemon for as long as it is open, then past it
+    let before = through_daemon(&mount);
+    assert!(read_without_pages(&mount, "documents/a.pdf") == data);
+    assert!(through_daemon(&mount) > before);
+    no_handles(&mount);
+    past_the_daemon(&mount, || assert!(read_without_pages(&mount, "documents/a.pdf") == data));
+}
 
 /// The first file that is looked up in a directory keeps its pages as well: its name is not news to the kernel.
 #[test]

@@ -26,9 +26,6 @@ impl Filesystem {
         match &*handle {
             Handle::Object { object, .. } => {
                 let read = self.read_or_look(object, ino, offset, len).await;
-                if let Some(range) = object.left_behind() {
-                    self.notices.left_behind(ino, range);
-                }
                 if let Some(content) = object.take_filled() {
                     self.hand_over(ino, &handle, content);
                 }

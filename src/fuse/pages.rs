@@ -1,0 +1,82 @@
+//! Which objects the kernel has in its page cache, as far as the daemon can tell.
+//!
+//! What is read through the daemon for the first time stays there, and a look at it again should find it there, at the speed
+//! of memory. Read past the daemon it would come from the disk, since the cache's file has no pages yet
+//! (`cache/direct_io.rs`). The kernel does not say what it drops; but it asks again for what it misses, and forgets an inode
+//! together with its pages.
+
+use std::collections::HashMap;
+
+/// The part of an object that the kernel may miss, one of so many, before it counts as short of memory. It drops a page now
+/// and then also where there is plenty.
+const FEW: u64 = 64;
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(super) struct Pages(HashMap<u64, Kept>);
+
+/// What the kernel was given of one object, in bytes.
+#[derive(Debug, Default)]
+struct Kept {
+    given: u64,
+    /// Of that, what it has asked for once more.
+    missed: u64,
+}
+
+impl Pages {
+    /// Notes that the kernel was given `bytes` of the object of `node` for the first time.
+    pub(super) fn given(&mut self, node: u64, bytes: u64) {
+        let kept = self.0.entry(node).or_default();
+        kept.given = kept.given.saturating_add(bytes);
+    }
+
+    /// Notes that it was to have `bytes` of `node`, and had not.
+    pub(super) fn missed(&mut self, node: u64, bytes: u64) {
+        if let Some(kept) = self.0.get_mut(&node) {
+            kept.missed = kept.missed.saturating_add(bytes);
+        }
+    }
+
+    /// Notes that it has nothing of `node`.
+    pub(super) fn forgotten(&mut self, node: u64) {
+        self.0.remove(&node);
+    }
+
+    /// Returns whether it should have all of the object of `node`, or nearly. `size` tells how large that is.
+    pub(super) fn has_all(&self, node: u64, size: impl FnOnce() -> Option<u64>) -> bool {
+        let Some((kept, size)) = self.0.get(&node).and_then(|kept| Some((kept, size()?))) else {
+            return false;
+        };
+        kept.given >= size && kept.missed <= size / FEW
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_all_once_all_was_given_until_more_than_a_few_are_missed() {
+        let mut pages = Pages::default();
+        assert!(!pages.has_all(2, || Some(0)));
+        pages.given(2, 600);
+        assert!(!pages.has_all(2, || Some(640)));
+        pages.given(2, 40);
+        assert!(pages.has_all(2, || Some(640)) && !pages.has_all(3, || Some(640)));
+        assert!(!pages.has_all(2, || None));
+        pages.missed(2, 10);
+        assert!(pages.has_all(2, || Some(640)));
+        pages.missed(2, 1);
+        assert!(!pages.has_all(2, || Some(640)));
+    }
+
+    #[test]
+    fn forgotten_leaves_nothing() {
+        let mut pages = Pages::default();
+        pages.given(2, 640);
+        pages.forgotten(2);
+        assert!(!pages.has_all(2, || Some(640)));
+        pages.given(2, 640);
+        assert!(pages.has_all(2, || Some(640)));
+    }
+}
