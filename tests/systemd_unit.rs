@@ -67,6 +67,8 @@ fn s10_3_unit_waits_for_readiness_and_stops_by_draining() {
     let unit = unit();
     assert_eq!(values(&unit, "Type"), ["notify"]);
     assert_eq!(values(&unit, "ExecStop"), ["/usr/bin/cairnfs umount ${MOUNTPOINT}"]);
+    // the child that aborts the connection of a killed daemon must outlive it
+    assert_eq!(values(&unit, "KillMode"), ["process"]);
     let stop = values(&unit, "TimeoutStopSec");
     let stop = quantity::parse_duration(&format!("{}s", stop.first().unwrap())).unwrap();
     assert!(stop > WriteSettings::default().drain, "{stop:?}");

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. An error is one line: what, where, what to do.
 //! Exit codes are in [`exit`]. Others script against all of it.
 
+mod abort_when_gone;
 mod args;
 mod cache;
 mod cat;
@@ -32,6 +33,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Environment;
+use crate::fuse;
 
 /// Mount an S3 or MinIO bucket as plain folders, under rules that never overwrite an object.
 #[derive(Debug, Parser)]
@@ -72,6 +74,9 @@ enum Command {
     Catalog(catalog::Args),
     /// Try it all out, without an account or a server
     Demo(demo::Args),
+    /// Abort the connection that standard output leads to when this process, the parent, is gone
+    #[command(name = fuse::ABORT_SUBCOMMAND, hide = true)]
+    AbortWhenGone(abort_when_gone::Args),
 }
 
 /// What every subcommand is given beside its own arguments.
@@ -103,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Trash(args) => trash::run(&args, &context),
         Command::Catalog(args) => catalog::run(&args, &context),
         Command::Demo(args) => demo::run(&args, &context),
+        Command::AbortWhenGone(args) => abort_when_gone::run(&args),
     };
     match result {
         Ok(code) => exit::with(code),

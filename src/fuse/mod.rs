@@ -1,5 +1,6 @@
 //! The kernel's side: decodes requests, calls the file system, encodes its answers. The only folder that knows fuser.
 
+mod abort;
 mod adapter;
 mod announce;
 mod cached_dirs;
@@ -11,6 +12,7 @@ mod pages;
 mod passthrough;
 mod session;
 
+pub use abort::{ABORT_SUBCOMMAND, abort_when_gone};
 pub use features::Feature;
 pub use invalidate::Invalidator;
 pub use session::{MountError, MountOptions, Mounted, clear_dead_mount, mount};

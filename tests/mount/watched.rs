@@ -6,11 +6,14 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
 
 use crate::support::mount::{Kind, PATIENCE, Setup, TestMount, eventually};
+use crate::support::s3server::{Fault, When};
 
 on_both_stores! {
     s9_2_new_suffixed_name_reaches_those_who_watch_the_directory,
@@ -147,4 +150,39 @@ fn s9_2_daemon_killed_while_it_announces_ends() {
         mount.kill();
         assert!(actor.end().is_err());
     }
+}
+
+/// 10.3: the same where nobody but a program of a user waits in the directory. Each of the two waits for the other in the
+/// kernel, and only an abort ends that.
+#[test]
+fn s10_3_daemon_killed_while_the_kernel_waits_to_be_told_of_a_name_ends() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let setup = Setup::new(Kind::S3).config("[write]\nfree_floor = \"1MiB\"\n[read]\nmiss_ttl = \"0s\"\n");
+    let mut mount = setup.object("documents/a.pdf", b"old").start();
+    let (mut writer, mut waiter) = (mount.actor(), mount.actor());
+    writer.run("fd = os.open(p('documents/a.pdf'), os.O_WRONLY | os.O_TRUNC); os.write(fd, b'new')");
+    let faults = mount.server().faults();
+    // a name that nobody knows is asked for as an object, which is answered, and as a directory
+    let asked = Arc::new(AtomicBool::new(false));
+    let ask = Arc::clone(&asked);
+    faults
+        .meanwhile(When::method("HEAD", "documents/absent.pdf"), move || ask.store(true, Ordering::Relaxed));
+    faults.inject(When { query: "absent.pdf", ..When::default() }, Fault::Hang, usize::MAX);
+    waiter.begin("os.stat(p('documents/absent.pdf'))");
+    eventually("the store is asked", || asked.load(Ordering::Relaxed));
+    writer.begin("os.close(fd)");
+    eventually("the kernel waits to be told", || is_stuck(&mount, "invalidator"));
+    mount.kill();
+    assert_eq!(waiter.end(), Err("ECONNABORTED".to_owned()));
+}
+
+/// Returns whether the daemon's thread `name` waits in the kernel, where no signal reaches it.
+fn is_stuck(mount: &TestMount, name: &str) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", mount.pid().as_raw_nonzero())).unwrap();
+    threads.flatten().any(|thread| {
+        let read = |file: &str| std::fs::read_to_string(thread.path().join(file)).unwrap_or_default();
+        read("comm").trim_end() == name && read("status").contains("State:\tD")
+    })
 }
