@@ -2,13 +2,13 @@
 //!
 //! What is read for the first time goes through the page cache once already, on its way to the reader. A second copy of it,
 //! in the pages of the cache's file, costs the processor what copying costs and twice the memory, and is of use to nobody
-//! until the first is gone. So whole blocks are written straight from where they lie, as long as the disk takes them as fast
-//! as they come.
+//! until the first is gone. So whole blocks are written straight from where they lie; which of them, the writer says
+//! ([`super::writer`]).
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
 
 use rustix::fs::OFlags;
 
@@ -21,27 +21,28 @@ pub(super) const ALIGNMENT: usize = 4096;
 
 /// The way past the page cache into one host file.
 #[derive(Debug, Default)]
-pub(super) struct DirectIo {
-    /// `None` where the file system has no such way, or there is nothing more to write.
-    file: Option<File>,
+pub(super) enum DirectIo {
+    #[default]
+    Untried,
+    Open(File),
+    /// The file system has no such way, or there is nothing more to write.
+    Off,
 }
 
 impl DirectIo {
-    /// Opens the way into the file at `path`, of `size` bytes.
-    pub(super) fn open(path: &Path, size: u64) -> Self {
-        if size < BLOCK {
-            return Self::default(); // nothing of it will fit
-        }
-        let flags = OFlags::DIRECT.bits().cast_signed();
-        Self { file: OpenOptions::new().write(true).custom_flags(flags).open(path).ok() }
-    }
-
-    /// Writes `extent`. Returns whether it has: `false` where it has to be written in another way.
+    /// Writes `extent` into the file that is open as `data`. Returns whether it has: `false` where it has to be written in
+    /// another way.
     ///
     /// # Errors
     /// What the disk says.
-    pub(super) fn write(&mut self, extent: &Extent) -> io::Result<bool> {
-        let Some(file) = self.file.as_ref().filter(|_| fits(extent)) else { return Ok(false) };
+    pub(super) fn write(&mut self, data: &File, extent: &Extent) -> io::Result<bool> {
+        if !fits(extent) {
+            return Ok(false);
+        }
+        if matches!(self, Self::Untried) {
+            *self = open(data).map_or(Self::Off, Self::Open);
+        }
+        let Self::Open(file) = self else { return Ok(false) };
         match file.write_all_at(&extent.bytes, extent.offset) {
             Ok(()) => Ok(true),
             // how a file system says that it wants it aligned otherwise, or not at all
@@ -55,8 +56,14 @@ impl DirectIo {
 
     /// Closes it: there is nothing more to write.
     pub(super) fn close(&mut self) {
-        self.file = None;
+        *self = Self::Off;
     }
+}
+
+/// Opens the file once more: the flag is one of the open file, which readers share. Not by its name, which may be another's.
+fn open(data: &File) -> io::Result<File> {
+    let path = format!("/proc/self/fd/{}", data.as_raw_fd());
+    OpenOptions::new().write(true).custom_flags(OFlags::DIRECT.bits().cast_signed()).open(path)
 }
 
 fn fits(extent: &Extent) -> bool {
@@ -72,6 +79,7 @@ mod tests {
     use bytes::BufMut;
 
     use crate::cache::memory::Memory;
+    use crate::types::ByteRange;
 
     fn block(number: u64, fill: u8) -> Extent {
         let mut buffer = Memory::new(BLOCK).try_reserve(BLOCK).unwrap().buffer(BLOCK);
@@ -81,28 +89,23 @@ mod tests {
 
     #[test]
     fn write_takes_whole_blocks_and_leaves_the_rest_to_others() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(3 * BLOCK).unwrap();
-        let mut direct = DirectIo::open(file.path(), 3 * BLOCK);
-        let possible = direct.file.is_some();
-        assert_eq!(direct.write(&block(1, 7)).unwrap(), possible);
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(3 * BLOCK).unwrap();
+        let mut direct = DirectIo::default();
         let whole = block(0, 9).bytes;
         let part = Extent { offset: 0, bytes: whole.slice(..4096) };
         let unaligned = Extent { offset: 512, bytes: whole };
-        assert!(!direct.write(&part).unwrap() && !direct.write(&unaligned).unwrap());
-        let content = std::fs::read(file.path()).unwrap();
-        let (before, rest) = content.split_at(to_usize(BLOCK));
-        let (written, after) = rest.split_at(to_usize(BLOCK));
-        assert!(before.iter().chain(after).all(|b| *b == 0));
-        assert!(written.iter().all(|b| *b == if possible { 7 } else { 0 }));
+        assert!(!direct.write(&file, &part).unwrap() && !direct.write(&file, &unaligned).unwrap());
+        assert!(matches!(direct, DirectIo::Untried));
+        let written = direct.write(&file, &block(1, 7)).unwrap();
+        assert_eq!(written, open(&file).is_ok());
+        let mut content = vec![1; to_usize(3 * BLOCK)];
+        file.read_exact_at(&mut content, 0).unwrap();
+        let filled = ByteRange::at(BLOCK, BLOCK);
+        for (at, byte) in (0..).zip(content) {
+            assert_eq!(byte, if written && at >= filled.start && at < filled.end { 7 } else { 0 }, "at {at}");
+        }
         direct.close();
-        assert!(!direct.write(&block(2, 8)).unwrap());
-    }
-
-    #[test]
-    fn open_for_less_than_a_block_or_of_nothing_is_no_way() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(DirectIo::open(file.path(), BLOCK - 1).file.is_none());
-        assert!(DirectIo::open(Path::new("/nowhere"), BLOCK).file.is_none());
+        assert!(!direct.write(&file, &block(2, 8)).unwrap());
     }
 }

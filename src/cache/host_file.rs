@@ -59,7 +59,7 @@ pub(super) struct HostFile {
 /// How bytes get to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Via {
-    /// Past the page cache where that can be. Returns when the disk has them.
+    /// Past the page cache, where that can be.
     Disk,
     /// Through the page cache: the disk may take its time.
     PageCache,
@@ -92,8 +92,6 @@ impl HostFile {
         let seal = Seal::decode(header.get(SEAL_AT..).unwrap_or_default());
         let trusted = seal.epoch == epoch;
         let table = load_table(&map, version.size, trusted)?;
-        let direct =
-            if table.is_complete() { DirectIo::default() } else { DirectIo::open(&paths.data, version.size) };
         let sha256 = Mutex::new(seal.sha256.filter(|_| trusted));
         Ok(Some(Self {
             data,
@@ -104,7 +102,7 @@ impl HostFile {
             sha256,
             claimed_sha256: seal.sha256,
             room: Mutex::default(),
-            direct: Mutex::new(direct),
+            direct: Mutex::default(),
         }))
     }
 
@@ -117,16 +115,14 @@ impl HostFile {
         let data = create_file(&paths.data)?;
         data.set_len(version.size)?;
         let map = create_file(&paths.map)?;
-        let direct = DirectIo::open(&paths.data, version.size);
-        Self::with_files(data, map, direct, version.size, &header, epoch).map(Some)
+        Self::with_files(data, map, version.size, &header, epoch).map(Some)
     }
 
     /// Makes a map at `map` for the complete content at `data`, reading all of it.
     pub(super) fn adopt(paths: &HostPaths, version: &Version, seal: Seal) -> io::Result<Option<()>> {
         let Some(header) = map::header(version) else { return Ok(None) };
         let data = File::open(&paths.data)?;
-        let map = create_file(&paths.map)?;
-        let file = Self::with_files(data, map, DirectIo::default(), version.size, &header, seal.epoch)?;
+        let file = Self::with_files(data, create_file(&paths.map)?, version.size, &header, seal.epoch)?;
         let mut buffer = vec![0; to_usize(CHUNK)];
         let mut table = file.table.write();
         for chunk in 0..chunk_count(version.size) {
@@ -140,14 +136,7 @@ impl HostFile {
         Ok(Some(()))
     }
 
-    fn with_files(
-        data: File,
-        map: File,
-        direct: DirectIo,
-        size: u64,
-        header: &[u8],
-        epoch: u64,
-    ) -> io::Result<Self> {
+    fn with_files(data: File, map: File, size: u64, header: &[u8], epoch: u64) -> io::Result<Self> {
         map.write_all_at(header, 0)?;
         map.write_all_at(&Seal { epoch, sha256: None }.encode(), SEAL_AT as u64)?;
         Ok(Self {
@@ -159,7 +148,7 @@ impl HostFile {
             sha256: Mutex::new(None),
             claimed_sha256: None,
             room: Mutex::default(),
-            direct: Mutex::new(direct),
+            direct: Mutex::default(),
         })
     }
 
@@ -251,7 +240,7 @@ impl HostFile {
     /// Writes `extent`, then marks its chunks. `checksums` are those of its chunks.
     pub(super) fn write(&self, extent: &Extent, checksums: &[u32], via: Via) -> io::Result<()> {
         let mut direct = self.direct.lock();
-        if via == Via::PageCache || !direct.write(extent)? {
+        if via == Via::PageCache || !direct.write(&self.data, extent)? {
             self.write_to_pages(extent)?;
         }
         let chunks = chunk_numbers(extent.range());

@@ -43,7 +43,7 @@ pub use error::CacheError;
 pub use front::Extent;
 pub use map::{ChunkHasher, checksum};
 pub use memory::{Buffer, Memory, Reservation};
-pub use object::CachedObject;
+pub use object::{CachedObject, Reader};
 pub use scrub::Scrubbed;
 pub use stats::CacheStats;
 pub use version::{FileId, Version};
@@ -272,10 +272,18 @@ impl Drop for Cache {
 
 impl Shared {
     /// Queues `extent` for the disk. `false` where it will not get there.
-    fn queue_write(&self, object: &Arc<CachedObject>, extent: Extent, checksums: Vec<u32>) -> bool {
+    fn queue_write(
+        &self,
+        object: &Arc<CachedObject>,
+        extent: Extent,
+        checksums: Vec<u32>,
+        reader: Reader,
+    ) -> bool {
         let bytes = extent.bytes.len() as u64;
         let queued = match (&self.disk, &self.workers) {
-            (Some(disk), Some(workers)) => disk.is_usable() && workers.write(object, extent, checksums),
+            (Some(disk), Some(workers)) => {
+                disk.is_usable() && workers.write(object, extent, checksums, reader)
+            }
             _ => false,
         };
         if !queued {

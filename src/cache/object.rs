@@ -25,6 +25,17 @@ use crate::types::{ByteRange, Sha256Hex};
 /// A file whose content failed its SHA-256 this often is given up: fetching it again does not help.
 const GIVE_UP_AFTER: u32 = 2;
 
+/// Who reads the bytes that are put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// Somebody waits for them.
+    Waits,
+    /// Somebody is expected to come for them.
+    Comes,
+    /// Nobody now: they are wanted on disk.
+    Nobody,
+}
+
 /// A version that is open: it is not evicted from disk while this exists.
 #[derive(Debug)]
 pub struct CachedObject {
@@ -165,13 +176,13 @@ impl CachedObject {
     }
 
     /// Takes in `extent`, whole chunks inside one block, with their checksums. It is in memory when this returns and on
-    /// its way to disk. `ahead` says that a reader is expected to come for it.
-    pub fn insert(self: &Arc<Self>, extent: Extent, checksums: Vec<u32>, ahead: bool) {
+    /// its way to disk.
+    pub fn insert(self: &Arc<Self>, extent: Extent, checksums: Vec<u32>, reader: Reader) {
         let range = extent.range();
         self.shared.counters.inserted_bytes.add(range.len());
         // dirty first: once it is queued, the writer may be done at any moment
-        self.shared.memory.insert(self.id, extent.clone(), true, ahead);
-        if !self.shared.queue_write(self, extent, checksums) {
+        self.shared.memory.insert(self.id, extent.clone(), true, reader == Reader::Comes);
+        if !self.shared.queue_write(self, extent, checksums, reader) {
             self.shared.memory.set_clean(self.id, range);
         }
     }

@@ -17,10 +17,10 @@ use super::chunks::BLOCK;
 use super::front::Extent;
 use super::host_file::Via;
 use super::map::Seal;
-use super::object::CachedObject;
+use super::object::{CachedObject, Reader};
 use crate::types::Sha256Hex;
 
-/// While no more bytes than these wait, the disk takes them as fast as they come, and they are written past the page cache.
+/// While no more bytes than these wait, the disk takes them as fast as they come.
 const DIRECT_WHILE_WAITING: u64 = 4 * BLOCK;
 
 enum Job {
@@ -28,6 +28,7 @@ enum Job {
         object: Arc<CachedObject>,
         extent: Extent,
         checksums: Vec<u32>,
+        reader: Reader,
     },
     Verify(Arc<CachedObject>),
     /// Called once all earlier jobs of its thread are done.
@@ -71,14 +72,20 @@ impl Workers {
     }
 
     /// Queues a write; `false` where too much waits already or the threads have stopped.
-    pub(super) fn write(&self, object: &Arc<CachedObject>, extent: Extent, checksums: Vec<u32>) -> bool {
+    pub(super) fn write(
+        &self,
+        object: &Arc<CachedObject>,
+        extent: Extent,
+        checksums: Vec<u32>,
+        reader: Reader,
+    ) -> bool {
         let bytes = extent.bytes.len() as u64;
         if self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit_bytes {
             self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return false;
         }
-        let queued =
-            self.writer.jobs.send(Job::Write { object: Arc::clone(object), extent, checksums }).is_ok();
+        let job = Job::Write { object: Arc::clone(object), extent, checksums, reader };
+        let queued = self.writer.jobs.send(job).is_ok();
         if !queued {
             self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -163,9 +170,8 @@ impl Worker {
 fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64, written: &Notify) {
     for job in jobs {
         match job {
-            Job::Write { object, extent, checksums } => {
-                let behind = waiting_bytes.load(Ordering::Relaxed) > DIRECT_WHILE_WAITING;
-                let via = if behind { Via::PageCache } else { Via::Disk };
+            Job::Write { object, extent, checksums, reader } => {
+                let via = way(&object, reader, waiting_bytes.load(Ordering::Relaxed));
                 write(&object, &extent, &checksums, via);
                 waiting_bytes.fetch_sub(extent.bytes.len() as u64, Ordering::Relaxed);
                 written.notify_waiters();
@@ -175,6 +181,14 @@ fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64, written: &Notify)
             Job::Stop => break,
         }
     }
+}
+
+/// Chooses the way to the disk. Past the page cache goes what its reader has there already, on its way, and what is not read
+/// back: not what nobody reads now, since the first who does should find it in memory, and not what will be held against a
+/// digest when all of it is here. Nor what comes faster than the disk takes it.
+fn way(object: &CachedObject, reader: Reader, waiting_bytes: u64) -> Via {
+    let is_read_back = reader == Reader::Nobody || object.expected_sha256().is_some();
+    if is_read_back || waiting_bytes > DIRECT_WHILE_WAITING { Via::PageCache } else { Via::Disk }
 }
 
 fn write(object: &Arc<CachedObject>, extent: &Extent, checksums: &[u32], via: Via) {

@@ -12,7 +12,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
@@ -29,42 +29,31 @@ const CONNECTIONS: &str = "/sys/fs/fuse/connections";
 /// The signal comes a little before the thread that it tells of counts as dead.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// The child. Dropped, it is sent away: the daemon ends by itself.
-#[derive(Debug)]
-pub(super) struct Aborter(Child);
-
-impl Aborter {
-    /// Starts the child for the mount with the number `device` (`major:minor`).
-    ///
-    /// # Errors
-    /// The connection's `abort` cannot be opened (only by who mounted it, and where nobody has mounted fusectl only by root),
-    /// or no process started.
-    pub(super) fn start(device: &str) -> io::Result<Self> {
-        let abort = open_abort(device)?;
-        let child = Command::new("/proc/self/exe")
-            .arg(ABORT_SUBCOMMAND)
-            .arg(std::process::id().to_string())
-            // no secrets, no directory kept busy, no Ctrl-C of the daemon's terminal
-            .env_clear()
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(abort)
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Self(child))
-    }
-}
-
-impl Drop for Aborter {
-    fn drop(&mut self) {
-        // an error: it has ended already
-        let _ = self.0.kill().and_then(|()| self.0.wait());
-    }
+/// Starts the child for the mount with the number `device` (`major:minor`). It ends with the daemon, however that ends.
+///
+/// # Errors
+/// The connection's `abort` cannot be opened (only by who mounted it, and where nobody has mounted fusectl only by root), or no
+/// process started.
+pub(super) fn start_aborter(device: &str) -> io::Result<()> {
+    let abort = open_abort(device)?;
+    Command::new("/proc/self/exe")
+        .arg0("cairnfs")
+        .arg(ABORT_SUBCOMMAND)
+        .arg(std::process::id().to_string())
+        // no secrets, no directory kept busy, no Ctrl-C of the daemon's terminal
+        .env_clear()
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(abort)
+        .stderr(Stdio::null())
+        .spawn()
+        .map(drop)
 }
 
 fn open_abort(device: &str) -> io::Result<File> {
-    let number = device.rsplit(':').next().unwrap_or_default();
+    let number = device.rsplit(':').next().filter(|n| n.parse::<u32>().is_ok());
+    let number = number.ok_or(io::ErrorKind::NotFound)?;
     match File::options().write(true).open(format!("{CONNECTIONS}/{number}/abort")) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let connections = unmounted_connections()?;

@@ -83,8 +83,9 @@ impl Passthrough {
             }
             reply.open_backing(file).inspect_err(|e| self.refused(e)).ok().map(Arc::new)
         };
+        let size = size_of(&opened.content);
         // Decided and registered under one lock: two opens must not register the file twice.
-        let way = self.inodes.lock().open(node, &opened.content, register);
+        let way = self.inodes.lock().open(node, &opened.content, size, register);
         let fh = fuser::FileHandle(opened.fh);
         match way {
             Some(Way::Daemon) => reply.opened(fh, convert::open_flags(&opened.content)),
@@ -99,7 +100,7 @@ impl Passthrough {
 
     /// Counts an open that was answered otherwise, by a create.
     pub(super) fn created(&self, node: u64, opened: &Opened) {
-        let way = self.inodes.lock().open(node, &opened.content, |_| None);
+        let way = self.inodes.lock().open(node, &opened.content, None, |_| None);
         debug_assert!(way.is_some(), "a draft was made under the inode of an object that is open");
     }
 
@@ -142,6 +143,12 @@ impl Passthrough {
             );
         }
     }
+}
+
+/// Returns the size of what may be read past the daemon, where it is known.
+fn size_of(content: &Content) -> Option<u64> {
+    let Content::Verified(file) = content else { return None };
+    file.metadata().ok().map(|m| m.len())
 }
 
 fn is_overlay(dir: &Path) -> bool {
@@ -187,11 +194,12 @@ impl<B> Default for Inodes<B> {
 }
 
 impl<B> Inodes<B> {
-    /// Counts one more open of `node` and says how it is to be answered; `None`: not at all.
+    /// Counts one more open of `node`, with `content` of `size` bytes, and says how it is to be answered; `None`: not at all.
     fn open(
         &mut self,
         node: u64,
         content: &Content,
+        size: Option<u64>,
         register: impl FnOnce(&File) -> Option<Arc<B>>,
     ) -> Option<Way<B>> {
         match (self.open.get_mut(&node), content) {
@@ -206,7 +214,7 @@ impl<B> Inodes<B> {
             }
             (Some(Use::Past(..)), Content::Partial | Content::Draft) => None,
             (None, content) => {
-                let (way, first) = self.first(node, content, register);
+                let (way, first) = self.first(node, content, size, register);
                 self.open.insert(node, first);
                 Some(way)
             }
@@ -215,18 +223,23 @@ impl<B> Inodes<B> {
 
     /// Decides for an inode that nobody has open.
     fn first(
-        &self,
+        &mut self,
         node: u64,
         content: &Content,
+        size: Option<u64>,
         register: impl FnOnce(&File) -> Option<Arc<B>>,
     ) -> (Way<B>, Use<B>) {
         let reads = match content {
-            Content::Draft => Reads::Pass,
+            Content::Draft => {
+                self.pages.forgotten(node); // the kernel drops them where it is not told to keep them
+                Reads::Pass
+            }
             Content::Partial | Content::Complete => Reads::Fill,
             Content::Verified(file) => {
-                if self.pages.has_all(node, || file.metadata().ok().map(|m| m.len())) {
+                if size.is_some_and(|size| self.pages.has_all(node, size)) {
                     Reads::Miss
                 } else if let Some(id) = register(file) {
+                    self.pages.forgotten(node); // as above
                     return (Way::Past(Arc::clone(&id)), Use::Past(id, 1));
                 } else {
                     Reads::Fill
@@ -268,59 +281,60 @@ mod tests {
     #[test]
     fn open_past_the_daemon_is_shared_until_the_last_close() {
         let mut inodes = Inodes::default();
-        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(7))), past(7));
-        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(8))), past(7));
-        assert_eq!(inodes.open(2, &Content::Complete, |_| None), past(7));
+        assert_eq!(inodes.open(2, &verified(), Some(640), |_| Some(Arc::new(7))), past(7));
+        assert_eq!(inodes.open(2, &verified(), Some(640), |_| Some(Arc::new(8))), past(7));
+        assert_eq!(inodes.open(2, &Content::Complete, Some(640), |_| None), past(7));
         for _ in 0..3 {
             inodes.close(2);
         }
-        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(8))), past(8));
+        assert_eq!(inodes.open(2, &verified(), Some(640), |_| Some(Arc::new(8))), past(8));
     }
 
     #[test]
     fn open_through_the_daemon_binds_later_ones_until_the_last_close() {
         let mut inodes = Inodes::default();
-        assert_eq!(inodes.open(2, &Content::Partial, |_| Some(Arc::new(7))), Some(Way::Daemon));
-        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(7))), Some(Way::Daemon));
+        assert_eq!(inodes.open(2, &Content::Partial, Some(640), |_| Some(Arc::new(7))), Some(Way::Daemon));
+        assert_eq!(inodes.open(2, &verified(), Some(640), |_| Some(Arc::new(7))), Some(Way::Daemon));
         inodes.close(2);
-        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(7))), Some(Way::Daemon));
+        assert_eq!(inodes.open(2, &verified(), Some(640), |_| Some(Arc::new(7))), Some(Way::Daemon));
         inodes.close(2);
         inodes.close(2);
-        assert_eq!(inodes.open(2, &verified(), |_| Some(Arc::new(7))), past(7));
-        assert_eq!(inodes.open(3, &verified(), |_| None), Some(Way::Daemon));
+        assert_eq!(inodes.open(2, &verified(), Some(640), |_| Some(Arc::new(7))), past(7));
+        assert_eq!(inodes.open(3, &verified(), Some(640), |_| None), Some(Way::Daemon));
     }
 
     #[test]
     fn open_of_what_the_kernel_has_read_is_through_the_daemon_until_it_misses_that() {
-        let file = || {
-            let file = tempfile::tempfile().unwrap();
-            file.set_len(640).unwrap();
-            Content::Verified(file)
-        };
         let mut inodes = Inodes::default();
-        inodes.open(2, &Content::Partial, |_| Some(Arc::new(7)));
+        inodes.open(2, &Content::Partial, Some(640), |_| Some(Arc::new(7)));
         inodes.read(2, 640);
         inodes.close(2);
         for _ in 0..2 {
-            assert_eq!(inodes.open(2, &file(), |_| Some(Arc::new(7))), Some(Way::Daemon));
+            assert_eq!(inodes.open(2, &verified(), Some(640), |_| Some(Arc::new(7))), Some(Way::Daemon));
             inodes.read(2, 10);
             inodes.close(2);
         }
-        assert_eq!(inodes.open(2, &file(), |_| Some(Arc::new(7))), past(7));
+        assert_eq!(inodes.open(2, &verified(), Some(640), |_| Some(Arc::new(7))), past(7));
+        inodes.close(2);
+        // past it, nothing is kept
+        inodes.open(2, &Content::Partial, Some(640), |_| None);
+        inodes.read(2, 639);
+        inodes.close(2);
+        assert_eq!(inodes.open(2, &verified(), Some(640), |_| Some(Arc::new(7))), past(7));
         inodes.close(2);
         // what is written to is not kept
-        inodes.open(3, &Content::Draft, |_| None);
+        inodes.open(3, &Content::Draft, Some(640), |_| None);
         inodes.read(3, 640);
         inodes.close(3);
-        assert_eq!(inodes.open(3, &file(), |_| Some(Arc::new(7))), past(7));
+        assert_eq!(inodes.open(3, &verified(), Some(640), |_| Some(Arc::new(7))), past(7));
     }
 
     #[test]
     fn file_found_damaged_while_it_is_read_past_the_daemon_is_not_opened_again() {
         let mut inodes = Inodes::default();
-        inodes.open(2, &verified(), |_| Some(Arc::new(7)));
-        assert_eq!(inodes.open(2, &Content::Partial, |_| Some(Arc::new(8))), None);
+        inodes.open(2, &verified(), Some(640), |_| Some(Arc::new(7)));
+        assert_eq!(inodes.open(2, &Content::Partial, Some(640), |_| Some(Arc::new(8))), None);
         inodes.close(2);
-        assert_eq!(inodes.open(2, &Content::Partial, |_| Some(Arc::new(8))), Some(Way::Daemon));
+        assert_eq!(inodes.open(2, &Content::Partial, Some(640), |_| Some(Arc::new(8))), Some(Way::Daemon));
     }
 }

@@ -12,7 +12,7 @@ use rustix::mount::UnmountFlags;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::abort::Aborter;
+use super::abort::start_aborter;
 use super::adapter::{Adapter, Kernel};
 use super::cached_dirs::CachedDirs;
 use super::features::Feature;
@@ -85,8 +85,6 @@ pub struct Mounted {
     /// Why the kernel reads ahead as far as it likes.
     read_ahead: Result<(), String>,
     ended: watch::Receiver<bool>,
-    /// There for as long as this is; `None` where it cannot be had.
-    _aborter: Option<Aborter>,
 }
 
 /// Mounts `fs` on `mountpoint` and serves it.
@@ -139,22 +137,14 @@ pub fn mount(
         _ => e.to_string(),
     });
     invalidator.announcer.start(&mountpoint, &device).map_err(refused)?;
-    let aborter = Aborter::start(&device).inspect_err(|e| {
+    if let Err(e) = start_aborter(&device) {
         tracing::info!("a daemon that is killed may leave a mount that hangs ('umount -f' ends it): {e}");
-    });
+    }
     fs.mounted_as(device.clone());
     // Dropped, it would unmount whatever is on that path then, which may be another mount by now. The end of the
     // session is told by the adapter; unmounting is done here, by name and device.
     std::mem::forget(background);
-    Ok(Mounted {
-        mountpoint,
-        device,
-        invalidator: Arc::clone(invalidator),
-        kernel,
-        read_ahead,
-        ended,
-        _aborter: aborter.ok(),
-    })
+    Ok(Mounted { mountpoint, device, invalidator: Arc::clone(invalidator), kernel, read_ahead, ended })
 }
 
 impl Mounted {

@@ -122,7 +122,7 @@ impl ObjectReader {
         let moved = transfer
             .run(&mut assembly, |filled| {
                 // into the cache first: who has read a byte may rely on finding it there
-                target.cached.insert(filled.extent.clone(), filled.checksums, purpose == Purpose::Ahead);
+                target.cached.insert(filled.extent.clone(), filled.checksums, purpose.reader());
                 fetch.deliver(filled.extent);
             })
             .await;

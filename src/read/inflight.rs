@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ReadError;
-use crate::cache::{CHUNK, Extent, pieces};
+use crate::cache::{CHUNK, Extent, Reader, pieces};
 use crate::types::ByteRange;
 
 /// Chunks that are here already are fetched again where that saves a request and costs no more than this.
@@ -31,6 +31,17 @@ pub(super) enum Purpose {
     Ahead,
     /// The whole object is wanted on disk.
     Fill,
+}
+
+impl Purpose {
+    /// Returns who reads the bytes.
+    pub(super) const fn reader(self) -> Reader {
+        match self {
+            Self::Demand => Reader::Waits,
+            Self::Ahead => Reader::Comes,
+            Self::Fill => Reader::Nobody,
+        }
+    }
 }
 
 /// How a transfer ended.
