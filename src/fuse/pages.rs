@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 
-/// The part of an object that the kernel may miss, one of so many, before it counts as short of memory. It drops a page now
-/// and then also where there is plenty.
+/// The part of an object that the kernel may miss, one of so many, before it counts as short of memory. Some hosts have it drop
+/// what is cold although there is plenty (`pageout` of DAMON), and a few pages beside that.
 const FEW: u64 = 64;
 
 /// See the module documentation.
