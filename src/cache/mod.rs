@@ -53,7 +53,7 @@ use dir::CacheDir;
 use disk::Disk;
 use scrub::Scrubber;
 use stats::Counters;
-use writer::Workers;
+use writer::{Workers, Write};
 
 /// How a cache is set up.
 #[derive(Debug, Clone)]
@@ -271,19 +271,11 @@ impl Drop for Cache {
 }
 
 impl Shared {
-    /// Queues `extent` for the disk. `false` where it will not get there.
-    fn queue_write(
-        &self,
-        object: &Arc<CachedObject>,
-        extent: Extent,
-        checksums: Vec<u32>,
-        reader: Reader,
-    ) -> bool {
-        let bytes = extent.bytes.len() as u64;
+    /// Queues `write` for the disk. `false` where it will not get there.
+    fn queue_write(&self, write: Write) -> bool {
+        let bytes = write.extent.bytes.len() as u64;
         let queued = match (&self.disk, &self.workers) {
-            (Some(disk), Some(workers)) => {
-                disk.is_usable() && workers.write(object, extent, checksums, reader)
-            }
+            (Some(disk), Some(workers)) => disk.is_usable() && workers.write(write),
             _ => false,
         };
         if !queued {

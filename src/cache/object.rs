@@ -20,6 +20,7 @@ use super::front::{Extent, Front};
 use super::host_file::{DiskRead, HostFile};
 use super::memory::Memory;
 use super::version::{FileId, Version};
+use super::writer::Write;
 use crate::types::{ByteRange, Sha256Hex};
 
 /// A file whose content failed its SHA-256 this often is given up: fetching it again does not help.
@@ -182,7 +183,8 @@ impl CachedObject {
         self.shared.counters.inserted_bytes.add(range.len());
         // dirty first: once it is queued, the writer may be done at any moment
         self.shared.memory.insert(self.id, extent.clone(), true, reader == Reader::Comes);
-        if !self.shared.queue_write(self, extent, checksums, reader) {
+        let write = Write { object: Arc::clone(self), extent, checksums, reader };
+        if !self.shared.queue_write(write) {
             self.shared.memory.set_clean(self.id, range);
         }
     }

@@ -23,13 +23,16 @@ use crate::types::Sha256Hex;
 /// While no more bytes than these wait, the disk takes them as fast as they come.
 const DIRECT_WHILE_WAITING: u64 = 4 * BLOCK;
 
+/// What is to be written: `extent` of `object`, with the checksums of its chunks.
+pub(super) struct Write {
+    pub object: Arc<CachedObject>,
+    pub extent: Extent,
+    pub checksums: Vec<u32>,
+    pub reader: Reader,
+}
+
 enum Job {
-    Write {
-        object: Arc<CachedObject>,
-        extent: Extent,
-        checksums: Vec<u32>,
-        reader: Reader,
-    },
+    Write(Write),
     Verify(Arc<CachedObject>),
     /// Called once all earlier jobs of its thread are done.
     Flush(Box<dyn FnOnce() + Send>),
@@ -72,20 +75,13 @@ impl Workers {
     }
 
     /// Queues a write; `false` where too much waits already or the threads have stopped.
-    pub(super) fn write(
-        &self,
-        object: &Arc<CachedObject>,
-        extent: Extent,
-        checksums: Vec<u32>,
-        reader: Reader,
-    ) -> bool {
-        let bytes = extent.bytes.len() as u64;
+    pub(super) fn write(&self, write: Write) -> bool {
+        let bytes = write.extent.bytes.len() as u64;
         if self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit_bytes {
             self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return false;
         }
-        let job = Job::Write { object: Arc::clone(object), extent, checksums, reader };
-        let queued = self.writer.jobs.send(job).is_ok();
+        let queued = self.writer.jobs.send(Job::Write(write)).is_ok();
         if !queued {
             self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -170,10 +166,9 @@ impl Worker {
 fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64, written: &Notify) {
     for job in jobs {
         match job {
-            Job::Write { object, extent, checksums, reader } => {
-                let via = way(&object, reader, waiting_bytes.load(Ordering::Relaxed));
-                write(&object, &extent, &checksums, via);
-                waiting_bytes.fetch_sub(extent.bytes.len() as u64, Ordering::Relaxed);
+            Job::Write(job) => {
+                write(&job, way(&job, waiting_bytes.load(Ordering::Relaxed)));
+                waiting_bytes.fetch_sub(job.extent.bytes.len() as u64, Ordering::Relaxed);
                 written.notify_waiters();
             }
             Job::Verify(_) => {}
@@ -186,12 +181,13 @@ fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64, written: &Notify)
 /// Chooses the way to the disk. Past the page cache goes what its reader has there already, on its way, and what is not read
 /// back: not what nobody reads now, since the first who does should find it in memory, and not what will be held against a
 /// digest when all of it is here. Nor what comes faster than the disk takes it.
-fn way(object: &CachedObject, reader: Reader, waiting_bytes: u64) -> Via {
-    let is_read_back = reader == Reader::Nobody || object.expected_sha256().is_some();
+fn way(job: &Write, waiting_bytes: u64) -> Via {
+    let is_read_back = job.reader == Reader::Nobody || job.object.expected_sha256().is_some();
     if is_read_back || waiting_bytes > DIRECT_WHILE_WAITING { Via::PageCache } else { Via::Disk }
 }
 
-fn write(object: &Arc<CachedObject>, extent: &Extent, checksums: &[u32], via: Via) {
+fn write(job: &Write, via: Via) {
+    let Write { object, extent, checksums, .. } = job;
     let shared = &object.shared;
     let written = shared.disk.as_ref().is_some_and(|disk| {
         let Some(host) = object.host_or_new() else { return false };
@@ -215,7 +211,7 @@ fn run_verifier(jobs: &Receiver<Job>, stopping: &AtomicBool) {
                     verify(&object, stopping);
                 }
             }
-            Job::Write { .. } => {}
+            Job::Write(_) => {}
             Job::Flush(done) => done(),
             Job::Stop => break,
         }

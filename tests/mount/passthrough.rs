@@ -111,9 +111,7 @@ fn s7_4_what_was_just_read_is_read_again_in_memory_and_past_the_daemon_once_it_i
     let mut reader = mount.actor();
     reader.run(RESIDENT);
     read_first(&mount, "documents/a.pdf", &data);
-    reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
-    has_pages(&mut reader, data.len());
-    reader.run("os.close(fd)");
+    has_pages(&mut reader, "documents/a.pdf", data.len());
     no_handles(&mount);
     // it loses a page now and then: that one comes from the daemon, the others are there still
     reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
@@ -123,9 +121,7 @@ fn s7_4_what_was_just_read_is_read_again_in_memory_and_past_the_daemon_once_it_i
     assert!(through_daemon(&mount) > before);
     reader.run("os.close(fd)");
     no_handles(&mount);
-    reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
-    has_pages(&mut reader, data.len());
-    reader.run("os.close(fd)");
+    has_pages(&mut reader, "documents/a.pdf", data.len());
     no_handles(&mount);
     // all of them: through the daemon for as long as it is open, then past it
     let before = through_daemon(&mount);
@@ -135,13 +131,15 @@ fn s7_4_what_was_just_read_is_read_again_in_memory_and_past_the_daemon_once_it_i
     past_the_daemon(&mount, || assert!(read_without_pages(&mount, "documents/a.pdf") == data));
 }
 
-/// Asserts that the kernel has the pages of the file that `reader` has open as `fd`, of `size` bytes. A host may have it drop
+/// Opens the file at `path`, of `size` bytes, as `reader`, and asserts that the kernel has its pages. A host may have it drop
 /// cold ones (`pageout` of DAMON, `admin-guide/mm/damon` of the kernel), which takes some of their neighbours along: all but
 /// a few.
 #[track_caller]
-fn has_pages(reader: &mut Actor, size: usize) {
-    let (pages, all) = (reader.run(&format!("resident(fd, {size})")), size.div_ceil(4096) as u64);
-    let pages = pages.as_u64().unwrap();
+fn has_pages(reader: &mut Actor, path: &str, size: usize) {
+    reader.run(&format!("fd = os.open(p('{path}'), os.O_RDONLY)"));
+    let pages = reader.run(&format!("resident(fd, {size})")).as_u64().unwrap();
+    reader.run("os.close(fd)");
+    let all = size.div_ceil(4096) as u64;
     assert!(pages <= all && pages >= all - all / 64, "{pages} of {all} pages");
 }
 
@@ -156,9 +154,7 @@ fn s7_4_pages_stay_from_open_to_open_where_the_kernel_does_not_read_the_cache() 
     reader.run(RESIDENT);
     assert!(mount.read("documents/a.pdf") == data);
     no_handles(&mount);
-    reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
-    has_pages(&mut reader, data.len());
-    reader.run("os.close(fd)");
+    has_pages(&mut reader, "documents/a.pdf", data.len());
 }
 
 #[test]
