@@ -11,7 +11,7 @@ use cairnfs::catalog::Catalog;
 use cairnfs::drafts::create::{SameBytes, WeakStore};
 use cairnfs::drafts::guard::Guard;
 use cairnfs::drafts::staging::Staging;
-use cairnfs::fs::{Caller, Filesystem, Options, Ownership, Parts};
+use cairnfs::fs::{Caller, Filesystem, FsError, Options, Ownership, Parts, SetAttr};
 use cairnfs::layout::{Layout, LayoutOptions, builtin_domains};
 use cairnfs::read::{ObjectReader, ReadOptions};
 use cairnfs::store::{Capabilities, DirStore, MetadataPlace, ObjectStore};
@@ -79,13 +79,19 @@ fn caller() -> Caller {
     Caller { tid, uid, gid }
 }
 
-/// Makes `documents/a.pdf`, writes `bytes` to it, and returns its inode number and its handle, which is open.
-async fn written(fs: &Arc<Filesystem>, bytes: &[u8]) -> (Ino, u64) {
+/// Makes `documents/a.pdf` and returns its inode number and its handle, which is open.
+async fn made(fs: &Arc<Filesystem>) -> (Ino, u64) {
     let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
     let flags = libc::O_CREAT | libc::O_WRONLY;
     let (looked, opened) = fs.create(caller(), documents, b"a.pdf", flags).await.unwrap();
-    fs.write_now(opened.fh, 0, bytes).unwrap().unwrap();
     (looked.attr.ino, opened.fh)
+}
+
+/// Like [`made`], with `bytes` written to it.
+async fn written(fs: &Arc<Filesystem>, bytes: &[u8]) -> (Ino, u64) {
+    let (ino, fh) = made(fs).await;
+    fs.write_now(fh, 0, bytes).unwrap().unwrap();
+    (ino, fh)
 }
 
 /// A file system with `documents/a.pdf`, closed and not released yet, that waits for an hour to be published.
@@ -121,6 +127,42 @@ async fn release_after_a_drain_finds_the_file_published() {
     fs.release(fh).await;
     worker.abort();
     assert_eq!(std::fs::read(home.path().join("store/documents/a.pdf")).unwrap(), b"one");
+}
+
+/// ...or after the next change, which was made by the name alone: it is none of the handle's (3.9).
+#[tokio::test(flavor = "multi_thread")]
+async fn release_does_not_judge_a_size_set_by_name_after_the_close() {
+    let home = tempfile::tempdir().unwrap();
+    let fs = filesystem(home.path(), Duration::ZERO);
+    let (ino, fh) = made(&fs).await;
+    fs.flush(caller(), ino, fh).await.unwrap();
+    let size = SetAttr { size: Some(5000), ..SetAttr::default() };
+    fs.setattr(caller(), ino, size).await.unwrap();
+    fs.release(fh).await;
+    let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
+    let found = fs.lookup(caller(), documents, b"a.pdf").await.unwrap();
+    assert_eq!((found.attr.ino, found.attr.size), (ino, 5000));
+    // who opens it for writing and fills it in has a document
+    let opened = fs.open(caller(), ino, libc::O_WRONLY).await.unwrap();
+    fs.write_now(opened.fh, 0, &[1; 5000]).unwrap().unwrap();
+    fs.flush(caller(), ino, opened.fh).await.unwrap();
+    fs.release(opened.fh).await;
+    assert_eq!(std::fs::read(home.path().join("store/documents/a.pdf")).unwrap(), [1; 5000]);
+}
+
+/// The same size, set while the handle was open, is judged by its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn release_judges_a_size_set_by_name_before_the_close() {
+    let home = tempfile::tempdir().unwrap();
+    let fs = filesystem(home.path(), Duration::ZERO);
+    let (ino, fh) = made(&fs).await;
+    let size = SetAttr { size: Some(5000), ..SetAttr::default() };
+    fs.setattr(caller(), ino, size).await.unwrap();
+    // this process can be seen to hold nothing, since there is no mount: the flush is the last close
+    assert!(matches!(fs.flush(caller(), ino, fh).await, Err(FsError::Io(_))));
+    fs.release(fh).await;
+    let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
+    assert!(matches!(fs.lookup(caller(), documents, b"a.pdf").await, Err(FsError::NotFound)));
 }
 
 /// A handle that this run does not know is opened by its inode, counts from then on, and no longer than until its release.

@@ -128,6 +128,8 @@ struct RunningHash {
 struct Presized {
     size: u64,
     written: Vec<ByteRange>,
+    /// It was set by the name alone, and since then no handle for writing was closed or has changed anything.
+    since_close: bool,
 }
 
 /// Above this many separate ranges a presized file counts as filled: the bookkeeping is bounded.
@@ -135,6 +137,7 @@ const MAX_RANGES: usize = 4096;
 
 impl Presized {
     fn note(&mut self, range: ByteRange) {
+        self.since_close = false;
         if self.size == 0 || range.is_empty() || self.written.len() >= MAX_RANGES {
             return;
         }
@@ -227,6 +230,16 @@ impl Known {
         self.presized.unfilled()
     }
 
+    /// Returns whether that size was set by the name alone after the last close: no close has it to judge.
+    pub const fn sized_since_close(&self) -> bool {
+        self.presized.since_close
+    }
+
+    /// Notes that a descriptor of a handle for writing is being closed.
+    pub const fn note_close(&mut self) {
+        self.presized.since_close = false;
+    }
+
     /// Notes that `data` was written at `offset`.
     pub fn note_write(&mut self, offset: u64, data: &[u8], at: Timestamp) {
         let end = offset.saturating_add(data.len() as u64);
@@ -244,21 +257,23 @@ impl Known {
         self.note_change(at);
     }
 
-    /// Notes that the size was set to `size`.
-    pub fn note_truncate(&mut self, size: u64, at: Timestamp) {
+    /// Notes that the size was set to `size`, by a handle or `by_name` alone.
+    pub fn note_truncate(&mut self, size: u64, by_name: bool, at: Timestamp) {
         if size == 0 {
             self.hash = RunningHash { next: 0, digest: Some(Sha256::new()) };
             self.presized = Presized::default();
             self.wrote = false;
         } else if size > self.size && !self.wrote && (self.size == 0 || self.presized.size > 0) {
             // Not where it begins with the content of an object: the data was there before the size.
-            self.presized = Presized { size, written: Vec::new() };
+            let unjudged = self.presized.size == 0 || self.presized.since_close;
+            self.presized = Presized { size, written: Vec::new(), since_close: by_name && unjudged };
         } else if size < self.hash.next {
             self.hash.digest = None;
         }
         if size > 0 && size < self.size {
             self.presized.size = self.presized.size.min(size);
         }
+        self.presized.since_close &= by_name;
         self.size = size;
         self.note_change(at);
     }
@@ -396,7 +411,7 @@ mod tests {
         assert_eq!(k.running_digest(), None);
         let mut k = known();
         k.note_write(0, b"abc", Timestamp(1));
-        k.note_truncate(2, Timestamp(2));
+        k.note_truncate(2, false, Timestamp(2));
         assert_eq!(k.running_digest(), None);
     }
 
@@ -404,14 +419,14 @@ mod tests {
     fn running_digest_after_extension_is_unknown() {
         let mut k = known();
         k.note_write(0, b"abc", Timestamp(1));
-        k.note_truncate(9, Timestamp(2));
+        k.note_truncate(9, false, Timestamp(2));
         assert_eq!(k.running_digest(), None);
     }
 
     #[test]
     fn presized_is_unfilled_until_every_byte_came() {
         let mut k = known();
-        k.note_truncate(10, Timestamp(1));
+        k.note_truncate(10, false, Timestamp(1));
         assert!(k.unfilled());
         k.note_write(5, b"56789", Timestamp(1));
         assert!(k.unfilled());
@@ -420,9 +435,35 @@ mod tests {
     }
 
     #[test]
+    fn size_set_by_name_is_not_judged_until_a_handle_has_to_do_with_it() {
+        let sized = || {
+            let mut k = known();
+            k.note_close();
+            k.note_truncate(10, true, Timestamp(1));
+            k.note_truncate(20, true, Timestamp(1));
+            assert!(k.unfilled() && k.sized_since_close());
+            k
+        };
+        let ends: [fn(&mut Known); 3] = [
+            Known::note_close,
+            |k| k.note_write(0, b"0", Timestamp(2)),
+            |k| k.note_truncate(15, false, Timestamp(2)),
+        ];
+        for end in ends {
+            let mut k = sized();
+            end(&mut k);
+            assert!(k.unfilled() && !k.sized_since_close());
+        }
+        let mut k = known();
+        k.note_truncate(10, false, Timestamp(1));
+        k.note_truncate(20, true, Timestamp(1));
+        assert!(!k.sized_since_close(), "the size that came by the handle is still to be judged");
+    }
+
+    #[test]
     fn presized_and_written_beyond_is_a_file_with_a_hole() {
         let mut k = known();
-        k.note_truncate(10, Timestamp(1));
+        k.note_truncate(10, false, Timestamp(1));
         k.note_write(10, b"abc", Timestamp(1));
         assert!(!k.unfilled());
     }
@@ -432,7 +473,7 @@ mod tests {
         let mut k = known();
         k.size = 10;
         k.origin = Origin::Object { key: ObjectKey::new("a/b").unwrap(), etag: ETag::new("1"), size: 10 };
-        k.note_truncate(20, Timestamp(1));
+        k.note_truncate(20, false, Timestamp(1));
         assert!(!k.unfilled());
         k.note_write(15, b"56789", Timestamp(1));
         assert!(!k.unfilled());
@@ -441,8 +482,8 @@ mod tests {
     #[test]
     fn truncated_to_zero_then_written_is_filled() {
         let mut k = known();
-        k.note_truncate(10, Timestamp(1));
-        k.note_truncate(0, Timestamp(1));
+        k.note_truncate(10, false, Timestamp(1));
+        k.note_truncate(0, false, Timestamp(1));
         k.note_write(0, b"abc", Timestamp(1));
         assert!(!k.unfilled());
     }

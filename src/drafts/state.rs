@@ -24,6 +24,8 @@ pub struct CloseFacts {
     pub write_error: bool,
     /// It was given a size before its data, and parts of that were never written.
     pub unfilled: bool,
+    /// That size was set by the name alone, after the last FLUSH: the kernel sends a RELEASE some time after the close.
+    pub sized_since_close: bool,
 }
 
 /// What a close does.
@@ -80,6 +82,9 @@ const fn finish(f: CloseFacts) -> CloseAction {
     if f.size == 0 || (f.beside && !f.wrote) {
         return CloseAction::Nothing;
     }
+    if f.sized_since_close {
+        return CloseAction::Nothing; // it waits for its next writer (3.9)
+    }
     if f.unfilled {
         return CloseAction::Interrupt("it was given a size and not filled");
     }
@@ -101,6 +106,7 @@ mod tests {
         killed: false,
         write_error: false,
         unfilled: false,
+        sized_since_close: false,
     };
 
     #[test]
@@ -139,6 +145,15 @@ mod tests {
             CloseFacts { unfilled: true, ..WRITTEN },
         ] {
             assert!(matches!(on_flush(f), CloseAction::Interrupt(_)));
+            assert!(matches!(on_release(f), CloseAction::Interrupt(_)));
+        }
+    }
+
+    #[test]
+    fn size_set_since_the_close_waits_for_a_writer() {
+        let f = CloseFacts { wrote: false, unfilled: true, sized_since_close: true, ..WRITTEN };
+        assert_eq!(on_release(f), CloseAction::Nothing);
+        for f in [CloseFacts { killed: true, ..f }, CloseFacts { write_error: true, ..f }] {
             assert!(matches!(on_release(f), CloseAction::Interrupt(_)));
         }
     }

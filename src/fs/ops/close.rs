@@ -31,6 +31,7 @@ impl Filesystem {
         let (closer, killed) = self.look_at_closer(caller).await;
         {
             let mut k = draft.state.lock();
+            k.note_close();
             if killed {
                 // Who neither made nor changed it takes nothing from what others have finished; and a scratch file is there
                 // for others to go on with.
@@ -186,5 +187,6 @@ pub(super) fn close_facts(draft: &Draft, by_opener: bool, last: bool) -> CloseFa
         killed: k.killed,
         write_error: k.write_error,
         unfilled: k.unfilled(),
+        sized_since_close: k.sized_since_close(),
     }
 }

@@ -200,7 +200,7 @@ impl Filesystem {
         draft.file.set_len(size)?;
         {
             let mut known = draft.state.lock();
-            known.note_truncate(size, Clock.now());
+            known.note_truncate(size, opener.is_none(), Clock.now());
             opener.into_iter().for_each(|opener| known.note_hand(opener));
         }
         self.list_changed(draft)
