@@ -86,7 +86,7 @@ class Mounted:
         # of a run that was killed: nothing may be removed through a mount
         unmount(self.root)
         if fresh:
-            shutil.rmtree(self.home, ignore_errors=True)
+            self.place.retire(self.home)
         for directory in (self.root, self.cache):
             directory.mkdir(parents=True, exist_ok=True)
         environment = {"HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.home), **self.prepare(server)}

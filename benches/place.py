@@ -1,6 +1,8 @@
 """Where things are on this machine, and the data set."""
 
+import itertools
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +55,26 @@ class Place:
     data: Data
     cairnfs: Path
     s3server: Path
+
+    @property
+    def retired(self):
+        """What was used and is empty."""
+        return self.work / "retired"
+
+    def retire(self, directory):
+        """Takes `directory` away, and what its files hold. The files themselves stay until the end: ext4 without a journal
+        does not use an inode again for some minutes, and whoever makes files after a removal looks at each of those."""
+        if not directory.exists():
+            return
+        for path in directory.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                os.truncate(path, 0)
+        self.retired.mkdir(exist_ok=True)
+        directory.rename(next(p for n in itertools.count() if not (p := self.retired / str(n)).exists()))
+
+    def clear(self):
+        """Removes what was retired."""
+        shutil.rmtree(self.retired, ignore_errors=True)
 
     @property
     def environment(self):

@@ -109,20 +109,24 @@ impl HostFile {
     /// Creates the files of `version`, empty of chunks. `Ok(None)` where its names do not fit into a map.
     pub(super) fn create(paths: &HostPaths, version: &Version, epoch: u64) -> io::Result<Option<Self>> {
         let Some(header) = map::header(version) else { return Ok(None) };
-        if let Some(dir) = paths.data.parent() {
-            std::fs::create_dir_all(dir)?;
-        }
-        let data = create_file(&paths.data)?;
+        let data = match create_file(&paths.data) {
+            // the first of its directory
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                paths.data.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+                create_file(&paths.data)
+            }
+            made => made,
+        }?;
         data.set_len(version.size)?;
         let map = create_file(&paths.map)?;
-        Self::with_files(data, map, version.size, &header, epoch).map(Some)
+        Self::with_files(data, map, version.size, header, epoch).map(Some)
     }
 
     /// Makes a map at `map` for the complete content at `data`, reading all of it.
     pub(super) fn adopt(paths: &HostPaths, version: &Version, seal: Seal) -> io::Result<Option<()>> {
         let Some(header) = map::header(version) else { return Ok(None) };
         let data = File::open(&paths.data)?;
-        let file = Self::with_files(data, create_file(&paths.map)?, version.size, &header, seal.epoch)?;
+        let file = Self::with_files(data, create_file(&paths.map)?, version.size, header, seal.epoch)?;
         let mut buffer = vec![0; to_usize(CHUNK)];
         let mut table = file.table.write();
         for chunk in 0..chunk_count(version.size) {
@@ -136,9 +140,11 @@ impl HostFile {
         Ok(Some(()))
     }
 
-    fn with_files(data: File, map: File, size: u64, header: &[u8], epoch: u64) -> io::Result<Self> {
-        map.write_all_at(header, 0)?;
-        map.write_all_at(&Seal { epoch, sha256: None }.encode(), SEAL_AT as u64)?;
+    fn with_files(data: File, map: File, size: u64, mut header: Vec<u8>, epoch: u64) -> io::Result<Self> {
+        header.truncate(SEAL_AT);
+        header.extend_from_slice(&Seal { epoch, sha256: None }.encode());
+        header.resize(HEADER_BYTES, 0);
+        map.write_all_at(&header, 0)?;
         Ok(Self {
             data,
             map,
