@@ -165,32 +165,6 @@ async fn release_judges_a_size_set_by_name_before_the_close() {
     assert!(matches!(fs.lookup(caller(), documents, b"a.pdf").await, Err(FsError::NotFound)));
 }
 
-/// An object that was only truncated (3.8): the draft beside it is gone for who lists the directory right after the close.
-#[tokio::test(flavor = "multi_thread")]
-async fn draft_of_which_nothing_comes_is_not_listed_until_its_release() {
-    let home = tempfile::tempdir().unwrap();
-    let fs = filesystem(home.path(), Duration::ZERO);
-    let (object, fh) = written(&fs, b"one").await;
-    fs.flush(caller(), object, fh).await.unwrap();
-    fs.release(fh).await;
-    let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
-    fs.opendir(caller(), documents).await.unwrap();
-    let names = || fs.readdir(documents, 0).unwrap().len();
-    // the kernel is sent to walk the path again, which leads to a draft now
-    assert!(matches!(fs.open(caller(), object, libc::O_WRONLY).await, Err(FsError::Stale)));
-    let draft = fs.lookup(caller(), documents, b"a.pdf").await.unwrap().attr.ino;
-    let fh = fs.open(caller(), draft, libc::O_WRONLY).await.unwrap().fh;
-    let size = |size| SetAttr { size: Some(size), fh: Some(fh), ..SetAttr::default() };
-    fs.setattr(caller(), draft, size(100)).await.unwrap();
-    assert_eq!(names(), 2, "from its first change on it is listed");
-    fs.flush(caller(), draft, fh).await.unwrap();
-    assert_eq!(names(), 1);
-    fs.write_now(fh, 0, b"by a mapping that outlives the close").unwrap().unwrap();
-    assert_eq!(names(), 2);
-    fs.release(fh).await;
-    assert_eq!(names(), 2);
-}
-
 /// A handle that this run does not know is opened by its inode, counts from then on, and no longer than until its release.
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_handle_is_reopened_once_and_counts_until_its_release() {

@@ -194,25 +194,15 @@ impl Filesystem {
 
     /// Lists a draft beside an object, from its first change on.
     pub(super) fn list_changed(&self, draft: &Draft) -> FsResult<()> {
-        self.set_listed(draft, true)
-    }
-
-    /// Takes a draft beside an object of which nothing will come out of the directory; it keeps its name.
-    pub(super) fn unlist(&self, draft: &Draft) -> FsResult<()> {
-        self.set_listed(draft, false)
-    }
-
-    fn set_listed(&self, draft: &Draft, listed: bool) -> FsResult<()> {
         let row = {
             let mut known = draft.state.lock();
-            if known.listed == listed || known.unlinked || known.set_aside {
+            if known.listed || known.unlinked || known.set_aside {
                 return Ok(());
             }
-            known.listed = listed;
+            known.listed = true;
             known.row
         };
-        let shown = if listed { Shown::Listed } else { Shown::Reserved };
-        self.catalog.set_shown(row, shown, Clock.now())?;
+        self.catalog.set_shown(row, Shown::Listed, Clock.now())?;
         if let Some(entry) = self.catalog.entry_by_row(row)? {
             self.notices.entry_changed(entry.parent, &entry.name);
         }

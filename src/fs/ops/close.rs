@@ -48,8 +48,6 @@ impl Filesystem {
         let last = news && by_opener && self.nobody_holds(draft).await;
         let facts = close_facts(draft, by_opener, last);
         match on_flush(facts) {
-            // Its RELEASE, which forgets it, may come some time after the close.
-            CloseAction::Nothing if facts.beside && facts.last => self.unlist(draft),
             CloseAction::Nothing => Ok(()),
             CloseAction::Save => self.save(draft).await,
             CloseAction::Publish => {
