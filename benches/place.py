@@ -66,9 +66,12 @@ class Place:
         does not use an inode again for some minutes, and whoever makes files after a removal looks at each of those."""
         if not directory.exists():
             return
-        for path in directory.rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                os.truncate(path, 0)
+        for at, directories, files in os.walk(directory):
+            # nothing is changed through a mount that is left
+            directories[:] = [name for name in directories if not os.path.ismount(os.path.join(at, name))]
+            for path in (os.path.join(at, name) for name in files):
+                if os.path.isfile(path) and not os.path.islink(path):
+                    os.truncate(path, 0)
         self.retired.mkdir(exist_ok=True)
         directory.rename(next(p for n in itertools.count() if not (p := self.retired / str(n)).exists()))
 

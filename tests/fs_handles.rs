@@ -150,6 +150,39 @@ async fn release_does_not_judge_a_size_set_by_name_after_the_close() {
     assert_eq!(std::fs::read(home.path().join("store/documents/a.pdf")).unwrap(), [1; 5000]);
 }
 
+/// A rename takes the file as it is (3.10): the late release publishes it, beside an object as elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn release_after_a_size_set_by_name_and_a_rename_publishes_the_file() {
+    for taken in [false, true] {
+        let home = tempfile::tempdir().unwrap();
+        let fs = filesystem(home.path(), Duration::ZERO);
+        let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
+        if taken {
+            let (ino, fh) = written(&fs, b"one").await;
+            fs.flush(caller(), ino, fh).await.unwrap();
+            fs.release(fh).await;
+        }
+        let flags = libc::O_CREAT | libc::O_WRONLY;
+        let (looked, opened) = fs.create(caller(), documents, b"new.pdf", flags).await.unwrap();
+        let (ino, fh) = (looked.attr.ino, opened.fh);
+        fs.flush(caller(), ino, fh).await.unwrap();
+        let size = SetAttr { size: Some(5000), ..SetAttr::default() };
+        fs.setattr(caller(), ino, size).await.unwrap();
+        fs.rename(caller(), documents, b"new.pdf", documents, b"a.pdf", 0).await.unwrap();
+        // a reader in between ends nothing
+        let reader = fs.open(caller(), ino, libc::O_RDONLY).await.unwrap().fh;
+        fs.release(reader).await;
+        fs.release(fh).await;
+        let objects = || std::fs::read_dir(home.path().join("store/documents")).into_iter().flatten();
+        let is_it = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes == [0; 5000]);
+        let began = Instant::now();
+        while objects().filter(|o| is_it(&o.as_ref().unwrap().path())).count() == 0 {
+            assert!(began.elapsed() < MINUTE, "not published, though closed (taken: {taken})");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
 /// The same size, set while the handle was open, is judged by its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn release_judges_a_size_set_by_name_before_the_close() {

@@ -240,6 +240,13 @@ impl Known {
         self.presized.since_close = false;
     }
 
+    /// Notes that it was given another name as what it is: a size set since the last close is not to be filled any more.
+    pub fn note_rename(&mut self) {
+        if self.presized.since_close {
+            self.presized = Presized::default();
+        }
+    }
+
     /// Notes that `data` was written at `offset`.
     pub fn note_write(&mut self, offset: u64, data: &[u8], at: Timestamp) {
         let end = offset.saturating_add(data.len() as u64);

@@ -33,6 +33,8 @@ pub struct CloseFacts {
 pub enum CloseAction {
     /// Nothing: there is nothing new to keep.
     Nothing,
+    /// Nothing yet: what there is waits for its next writer.
+    Wait,
     /// Make content and name durable on this host; somebody may still write.
     Save,
     /// Publish now; the close waits for it.
@@ -83,7 +85,7 @@ const fn finish(f: CloseFacts) -> CloseAction {
         return CloseAction::Nothing;
     }
     if f.sized_since_close {
-        return CloseAction::Nothing; // it waits for its next writer (3.9)
+        return CloseAction::Wait; // no close has this to judge (3.9)
     }
     if f.unfilled {
         return CloseAction::Interrupt("it was given a size and not filled");
@@ -152,7 +154,7 @@ mod tests {
     #[test]
     fn size_set_since_the_close_waits_for_a_writer() {
         let f = CloseFacts { wrote: false, unfilled: true, sized_since_close: true, ..WRITTEN };
-        assert_eq!(on_release(f), CloseAction::Nothing);
+        assert_eq!(on_release(f), CloseAction::Wait);
         for f in [CloseFacts { killed: true, ..f }, CloseFacts { write_error: true, ..f }] {
             assert!(matches!(on_release(f), CloseAction::Interrupt(_)));
         }

@@ -48,7 +48,7 @@ impl Filesystem {
         let last = news && by_opener && self.nobody_holds(draft).await;
         let facts = close_facts(draft, by_opener, last);
         match on_flush(facts) {
-            CloseAction::Nothing => Ok(()),
+            CloseAction::Nothing | CloseAction::Wait => Ok(()),
             CloseAction::Save => self.save(draft).await,
             CloseAction::Publish => {
                 self.finish(draft, self.options.close_wait).await?;
@@ -157,7 +157,7 @@ impl Filesystem {
         } else {
             match on_release(close_facts(draft, true, true)) {
                 CloseAction::Nothing if beside && last => self.forget_beside(draft),
-                CloseAction::Nothing => Ok(()),
+                CloseAction::Nothing | CloseAction::Wait => Ok(()),
                 _ if !last_writer => Ok(()),
                 CloseAction::Save => self.save(draft).await,
                 CloseAction::Publish if self.options.publish_after.is_zero() => {

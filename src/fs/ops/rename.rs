@@ -233,6 +233,7 @@ impl Filesystem {
             k.changed = k.changed || k.size > 0 || (to.scratch && to.beside.is_some());
             k.unsaved = k.unsaved || k.size > 0;
             k.wrote = k.wrote || k.size > 0;
+            k.note_rename();
         }
         self.misses.lock().remove(&(to_dir.ino, to.name.clone()));
         self.notices.entry_changed(source.parent, &source.name);
