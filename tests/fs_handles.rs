@@ -79,17 +79,17 @@ fn caller() -> Caller {
     Caller { tid, uid, gid }
 }
 
-/// Makes `documents/a.pdf` and returns its inode number and its handle, which is open.
-async fn made(fs: &Arc<Filesystem>) -> (Ino, u64) {
+/// Makes `name` in `documents` and returns its inode number and its handle, which is open.
+async fn made(fs: &Arc<Filesystem>, name: &[u8]) -> (Ino, u64) {
     let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
     let flags = libc::O_CREAT | libc::O_WRONLY;
-    let (looked, opened) = fs.create(caller(), documents, b"a.pdf", flags).await.unwrap();
+    let (looked, opened) = fs.create(caller(), documents, name, flags).await.unwrap();
     (looked.attr.ino, opened.fh)
 }
 
-/// Like [`made`], with `bytes` written to it.
+/// Like [`made`] of `a.pdf`, with `bytes` written to it.
 async fn written(fs: &Arc<Filesystem>, bytes: &[u8]) -> (Ino, u64) {
-    let (ino, fh) = made(fs).await;
+    let (ino, fh) = made(fs, b"a.pdf").await;
     fs.write_now(fh, 0, bytes).unwrap().unwrap();
     (ino, fh)
 }
@@ -134,7 +134,7 @@ async fn release_after_a_drain_finds_the_file_published() {
 async fn release_does_not_judge_a_size_set_by_name_after_the_close() {
     let home = tempfile::tempdir().unwrap();
     let fs = filesystem(home.path(), Duration::ZERO);
-    let (ino, fh) = made(&fs).await;
+    let (ino, fh) = made(&fs, b"a.pdf").await;
     fs.flush(caller(), ino, fh).await.unwrap();
     let size = SetAttr { size: Some(5000), ..SetAttr::default() };
     fs.setattr(caller(), ino, size).await.unwrap();
@@ -162,9 +162,7 @@ async fn release_after_a_size_set_by_name_and_a_rename_publishes_the_file() {
             fs.flush(caller(), ino, fh).await.unwrap();
             fs.release(fh).await;
         }
-        let flags = libc::O_CREAT | libc::O_WRONLY;
-        let (looked, opened) = fs.create(caller(), documents, b"new.pdf", flags).await.unwrap();
-        let (ino, fh) = (looked.attr.ino, opened.fh);
+        let (ino, fh) = made(&fs, b"new.pdf").await;
         fs.flush(caller(), ino, fh).await.unwrap();
         let size = SetAttr { size: Some(5000), ..SetAttr::default() };
         fs.setattr(caller(), ino, size).await.unwrap();
@@ -188,7 +186,7 @@ async fn release_after_a_size_set_by_name_and_a_rename_publishes_the_file() {
 async fn release_judges_a_size_set_by_name_before_the_close() {
     let home = tempfile::tempdir().unwrap();
     let fs = filesystem(home.path(), Duration::ZERO);
-    let (ino, fh) = made(&fs).await;
+    let (ino, fh) = made(&fs, b"a.pdf").await;
     let size = SetAttr { size: Some(5000), ..SetAttr::default() };
     fs.setattr(caller(), ino, size).await.unwrap();
     // this process can be seen to hold nothing, since there is no mount: the flush is the last close

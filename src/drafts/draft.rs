@@ -273,7 +273,7 @@ impl Known {
         } else if size > self.size && !self.wrote && (self.size == 0 || self.presized.size > 0) {
             // Not where it begins with the content of an object: the data was there before the size.
             let unjudged = self.presized.size == 0 || self.presized.since_close;
-            self.presized = Presized { size, written: Vec::new(), since_close: by_name && unjudged };
+            self.presized = Presized { size, written: Vec::new(), since_close: unjudged };
         } else if size < self.hash.next {
             self.hash.digest = None;
         }
