@@ -101,11 +101,10 @@ impl Memory {
             return taken;
         }
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.free).acquire_many_owned(units)).await;
-        let permit = match permit {
-            Ok(Ok(permit)) => Some(permit),
-            _ => None,
-        };
-        Reservation { permit, pool: Arc::clone(&self.pool) }
+        match permit {
+            Ok(Ok(permit)) => self.reservation(permit),
+            _ => Reservation { permit: None, over: units, pool: Arc::clone(&self.pool) },
+        }
     }
 
     /// Runs `work` on the memory front.
@@ -158,7 +157,7 @@ impl Memory {
     fn take(&self, units: u32, how: Evict) -> Option<Reservation> {
         loop {
             if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(units) {
-                return Some(Reservation { permit: Some(permit), pool: Arc::clone(&self.pool) });
+                return Some(self.reservation(permit));
             }
             let short = u64::from(units).saturating_sub(self.free.available_permits() as u64).max(1);
             let gone = self.front().evict(how, short * UNIT);
@@ -166,6 +165,10 @@ impl Memory {
                 return None;
             }
         }
+    }
+
+    fn reservation(&self, permit: OwnedSemaphorePermit) -> Reservation {
+        Reservation { permit: Some(permit), over: 0, pool: Arc::clone(&self.pool) }
     }
 
     /// Lets go of what can go while readers wait for memory: what is new in the front may be what they need.
@@ -201,16 +204,35 @@ impl Drop for Starving<'_> {
 /// Room in the memory budget that buffers can be made of.
 #[derive(Debug)]
 pub struct Reservation {
-    /// `None` for room over the budget.
     permit: Option<OwnedSemaphorePermit>,
+    /// Units over the budget.
+    over: u32,
     pool: Arc<Pool>,
 }
 
 impl Reservation {
+    /// Returns whether a buffer for `capacity` bytes can be made of what is left of it.
+    pub fn holds(&self, capacity: u64) -> bool {
+        let within = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) as u64;
+        within + u64::from(self.over) >= capacity.div_ceil(UNIT)
+    }
+
+    /// Adds the room of `other`, of the same budget.
+    pub fn add(&mut self, mut other: Self) {
+        self.over += std::mem::take(&mut other.over);
+        match (&mut self.permit, other.permit.take()) {
+            (Some(permit), Some(more)) => permit.merge(more),
+            (none, Some(more)) => *none = Some(more),
+            (_, None) => {}
+        }
+    }
+
     /// Returns an empty buffer for up to `capacity` bytes that carries its share of this room.
     pub fn buffer(&mut self, capacity: u64) -> Buffer {
         let units = to_usize(capacity.div_ceil(UNIT));
         let permit = self.permit.as_mut().and_then(|p| p.split(units.min(p.num_permits())));
+        let within = permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        self.over = self.over.saturating_sub(u32::try_from(units - within).unwrap_or(u32::MAX));
         let (data, begin) =
             if capacity == BLOCK { self.pool.take() } else { (Vec::with_capacity(to_usize(capacity)), 0) };
         Buffer { data, begin, capacity: to_usize(capacity), permit, pool: Arc::clone(&self.pool) }
@@ -355,6 +377,26 @@ mod tests {
         let mut room = memory.reserve(BLOCK).await;
         assert!(before.elapsed() >= PATIENCE);
         room.buffer(BLOCK).room().put_slice(&[1, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn room_of_two_reservations_makes_buffers_as_one_does() {
+        let memory = Memory::new(2 * BLOCK);
+        let mut room = memory.try_reserve(BLOCK).unwrap();
+        assert!(room.holds(BLOCK) && !room.holds(BLOCK + 1));
+        room.add(memory.try_reserve(BLOCK).unwrap());
+        assert!(room.holds(2 * BLOCK));
+        let lent = [room.buffer(BLOCK), room.buffer(BLOCK)];
+        assert!(!room.holds(1));
+        // over the budget
+        room.add(memory.reserve(BLOCK).await);
+        assert!(room.holds(BLOCK) && !room.holds(BLOCK + 1));
+        let over = room.buffer(BLOCK);
+        assert!(!room.holds(1));
+        drop((lent, room));
+        assert_eq!(memory.used(), 0);
+        drop(over);
+        assert_eq!(memory.used(), 0);
     }
 
     #[tokio::test]

@@ -64,7 +64,7 @@ impl Filling {
 }
 
 impl Assembly {
-    /// Begins with nothing of `range`. `room` is for all of it.
+    /// Begins with nothing of `range`. `room` is for all of it, or for its beginning.
     pub(super) fn new(range: ByteRange, room: Reservation) -> Self {
         Self { range, at: range.start, taken: range.start, room, filling: None, done: Vec::new() }
     }
@@ -72,6 +72,22 @@ impl Assembly {
     /// Returns what is still to come.
     pub(super) fn rest(&self) -> ByteRange {
         ByteRange { start: self.at, end: self.range.end }
+    }
+
+    /// Returns the bytes of the next extent where there is no room for it: some must be added before it is taken in.
+    pub(super) fn lacks_room(&self) -> Option<u64> {
+        let next = self.next_end() - self.at;
+        (self.filling.is_none() && !self.room.holds(next)).then_some(next)
+    }
+
+    /// Adds room for what is still to come.
+    pub(super) fn add_room(&mut self, room: Reservation) {
+        self.room.add(room);
+    }
+
+    /// Returns where the extent ends that the next byte belongs to.
+    fn next_end(&self) -> u64 {
+        (self.at - self.at % BLOCK + BLOCK).min(self.range.end)
     }
 
     /// Returns all of the range.
@@ -88,7 +104,7 @@ impl Assembly {
             let more = bytes.read(&mut [0].as_mut_slice()).await?;
             return Ok(if more == 0 { Took::End } else { Took::TooMany });
         }
-        let (at, end) = (self.at, (self.at - self.at % BLOCK + BLOCK).min(self.range.end));
+        let (at, end) = (self.at, self.next_end());
         let filling = self.filling.get_or_insert_with(|| Filling {
             offset: at,
             buffer: self.room.buffer(end - at),

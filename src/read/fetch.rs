@@ -27,7 +27,8 @@ pub(super) struct Target {
     pub filled: AtomicBool,
 }
 
-/// What a transfer needs before it begins. One that a reader waits for gets its memory later, waiting for it.
+/// What a transfer needs before it begins. One that a reader waits for gets its memory later, waiting for it; one for a reader
+/// who comes has room for its first block, and gets more as its bytes come.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     pub room: Option<Reservation>,
@@ -101,20 +102,21 @@ impl ObjectReader {
         admission: Admission,
     ) -> Result<(), ReadError> {
         let Ending { target, fetch } = ending;
-        let _slot = admission.slot;
         let room = match admission.room {
             Some(room) => room,
             None => target.cached.memory().reserve(Target::room_for(fetch.range)).await,
         };
         let began = Instant::now();
         let mut assembly = Assembly::new(fetch.range, room);
-        let transfer = Transfer {
+        let mut transfer = Transfer {
             store: &*self.store,
             cached: &target.cached,
             patience: self.options.patience(),
             // what fills the cache waits for as long as it takes, since each byte that did not get there is a hole
             disk_patience: if purpose == Purpose::Fill { self.options.patience() } else { READERS_PATIENCE },
             fetch,
+            slot: admission.slot,
+            slots: &self.slots_ahead,
             pressure: &self.pressure,
             on_damage: self.cache.on_damage(),
         };
@@ -123,6 +125,7 @@ impl ObjectReader {
             .run(&mut assembly, |filled| {
                 // into the cache first: who has read a byte may rely on finding it there
                 target.cached.insert(filled.extent.clone(), filled.checksums, purpose.reader());
+                self.counters.bytes.fetch_add(filled.extent.bytes.len() as u64, Ordering::Relaxed);
                 fetch.deliver(filled.extent);
             })
             .await;
@@ -130,8 +133,6 @@ impl ObjectReader {
             self.store.gave_up(began, reason);
         }
         moved?;
-        self.counters.bytes.fetch_add(fetch.range.len(), Ordering::Relaxed);
-        self.pressure.sample(fetch.range.len(), began.elapsed());
         if purpose == Purpose::Fill {
             target.cached.pass(fetch.range);
         }

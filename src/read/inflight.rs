@@ -1,15 +1,15 @@
 //! Transfers under way: whoever wants bytes that are coming already waits for them instead of asking again.
 //!
 //! # Invariants
-//! * The ranges under way of one version do not overlap.
-//! * A transfer leaves the table after its bytes are in the cache: what is neither under way nor in the cache is missing.
+//! * What transfers of one version are still to bring does not overlap.
+//! * Bytes are in the cache before they count as brought: what is neither to be brought nor in the cache is missing.
+//! * A transfer keeps what it has brought for those only who wait for it: large ones would hold more memory than there is.
 //!
 //! # Locking
 //! The table's lock is held while the cache is asked what it has (in memory, no I/O beyond the first opening of a file).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -61,9 +61,10 @@ pub(super) struct Fetch {
     pub range: ByteRange,
     state: Mutex<State>,
     changed: Notify,
-    waiters: AtomicUsize,
-    /// Told when somebody begins to wait.
-    wanted: Notify,
+    /// Blocks that begin below this may come though nobody waits for them.
+    window_end: AtomicU64,
+    /// Told when somebody begins to wait, or the window moves on.
+    called: Notify,
     pub cancel: CancellationToken,
     /// What it was begun for. What becomes of one that nobody demanded is no reader's answer.
     pub purpose: Purpose,
@@ -71,7 +72,11 @@ pub(super) struct Fetch {
 
 #[derive(Debug, Default)]
 struct State {
-    /// In order, without gaps, from the beginning of the range.
+    /// Bytes of the range that have come, from its beginning.
+    come: u64,
+    /// What somebody waits for.
+    wanted: Vec<ByteRange>,
+    /// What has come of that, in order.
     parts: Vec<Extent>,
     ended: Option<Ended>,
 }
@@ -82,17 +87,31 @@ impl Fetch {
             range,
             state: Mutex::new(State::default()),
             changed: Notify::new(),
-            waiters: AtomicUsize::new(0),
-            wanted: Notify::new(),
+            window_end: AtomicU64::new(u64::MAX),
+            called: Notify::new(),
             cancel: CancellationToken::new(),
             purpose,
         }
     }
 
-    /// Hands the next bytes to those who wait.
+    /// Hands the next bytes, which are in the cache, to those who wait.
     pub(super) fn deliver(&self, part: Extent) {
-        self.state.lock().parts.push(part);
+        {
+            let mut state = self.state.lock();
+            state.come = part.range().end - self.range.start;
+            // the cache may let go of it before they look; who demanded the range may not have come here yet
+            let keep =
+                self.purpose == Purpose::Demand || state.wanted.iter().any(|w| overlap(*w, part.range()));
+            if keep {
+                state.parts.push(part);
+            }
+        }
         self.changed.notify_waiters();
+    }
+
+    /// Returns what is still to come.
+    fn rest(&self) -> ByteRange {
+        ByteRange { start: self.range.start + self.state.lock().come, end: self.range.end }
     }
 
     /// Ends it. The first end counts.
@@ -101,13 +120,14 @@ impl Fetch {
         self.changed.notify_waiters();
     }
 
-    /// Waits until the part of `range` that lies in this transfer has come, and returns the extents that hold it.
+    /// Waits until the part of `range` that lies in this transfer has come, and returns extents of it: those that came
+    /// meanwhile. The others came into the cache before.
     ///
     /// # Errors
     /// How it ended, where it ended before.
     pub(super) async fn wait(&self, range: ByteRange) -> Result<Vec<Extent>, Ended> {
-        let _waiting = Waiting::new(&self.waiters);
-        self.wanted.notify_waiters();
+        let _waiting = Waiting::new(self, range);
+        self.called.notify_waiters();
         loop {
             // made before the look, so that a change after it is not missed
             let changed = self.changed.notified();
@@ -118,14 +138,39 @@ impl Fetch {
         }
     }
 
+    /// Has its bytes come up to `window_end` only, for a reader who comes. Said before it begins.
+    pub(super) fn set_window_end(&self, window_end: u64) {
+        self.window_end.store(window_end, Ordering::Release);
+    }
+
+    /// Returns whether the block that begins at `offset` may come though nobody waits for it.
+    pub(super) fn is_in_window(&self, offset: u64) -> bool {
+        offset < self.window_end.load(Ordering::Acquire)
+    }
+
+    /// Returns whether somebody waits for its bytes.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.state.lock().wanted.is_empty()
+    }
+
     /// Waits until somebody waits for its bytes.
     pub(super) async fn wanted(&self) {
+        self.until(Self::is_wanted).await;
+    }
+
+    /// Waits until the block that begins at `offset` may come though nobody waits for it.
+    pub(super) async fn in_window(&self, offset: u64) {
+        self.until(|fetch| fetch.is_in_window(offset)).await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&Self) -> bool) {
         loop {
-            let wanted = self.wanted.notified();
-            if self.waiters.load(Ordering::Acquire) > 0 {
+            // made before the look, so that a call after it is not missed
+            let called = self.called.notified();
+            if is_so(self) {
                 return;
             }
-            wanted.await;
+            called.await;
         }
     }
 
@@ -143,32 +188,49 @@ impl Fetch {
     fn look(&self, range: ByteRange) -> Option<Result<Vec<Extent>, Ended>> {
         let state = self.state.lock();
         let end = range.end.min(self.range.end);
-        if state.parts.last().is_some_and(|p| p.range().end >= end) {
-            let wanted = |p: &&Extent| p.range().start < end && range.start < p.range().end;
-            return Some(Ok(state.parts.iter().filter(wanted).cloned().collect()));
+        if self.range.start + state.come >= end {
+            return Some(Ok(state.parts.iter().filter(|p| overlap(p.range(), range)).cloned().collect()));
         }
         state.ended.clone().map(Err)
     }
 
-    fn cancel_if_unwanted(&self) {
-        if self.waiters.load(Ordering::Acquire) == 0 {
+    /// Gives it up where nobody waits for it.
+    pub(super) fn cancel_if_unwanted(&self) {
+        if !self.is_wanted() {
             self.cancel.cancel();
+        }
+    }
+
+    fn move_window_end(&self, window_end: u64) {
+        if self.window_end.fetch_max(window_end, Ordering::AcqRel) < window_end {
+            self.called.notify_waiters();
         }
     }
 }
 
-struct Waiting<'a>(&'a AtomicUsize);
+/// Counts one who waits for `range` in, and out again also where its future is dropped.
+struct Waiting<'a> {
+    fetch: &'a Fetch,
+    range: ByteRange,
+}
 
 impl<'a> Waiting<'a> {
-    fn new(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::AcqRel);
-        Self(counter)
+    fn new(fetch: &'a Fetch, range: ByteRange) -> Self {
+        fetch.state.lock().wanted.push(range);
+        Self { fetch, range }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        let mut state = self.fetch.state.lock();
+        let State { wanted, parts, .. } = &mut *state;
+        if let Some(mine) = wanted.iter().position(|w| *w == self.range) {
+            wanted.swap_remove(mine);
+        }
+        if self.fetch.purpose != Purpose::Demand {
+            parts.retain(|part| wanted.iter().any(|w| overlap(*w, part.range())));
+        }
     }
 }
 
@@ -186,7 +248,7 @@ pub(super) struct Claim<A> {
 /// The transfers of one version that are under way.
 #[derive(Debug, Default)]
 pub(super) struct Inflight {
-    fetches: Mutex<BTreeMap<u64, Arc<Fetch>>>,
+    fetches: Mutex<Vec<Arc<Fetch>>>,
 }
 
 impl Inflight {
@@ -203,9 +265,12 @@ impl Inflight {
         // cut between chunks: one that came in two pieces would count as here when it is half here
         let request = request.next_multiple_of(CHUNK);
         let mut fetches = self.fetches.lock();
-        let running = overlapping(&fetches, range);
+        let mut under_way: Vec<_> = fetches.iter().map(|fetch| (fetch.rest(), Arc::clone(fetch))).collect();
+        under_way.retain(|(rest, _)| overlap(*rest, range));
+        under_way.sort_unstable_by_key(|(rest, _)| rest.start);
+        let (rests, running): (Vec<_>, _) = under_way.into_iter().unzip();
         let mut claim = Claim { started: Vec::new(), running, refused_from: None };
-        for hole in holes(range, &claim.running) {
+        for hole in holes(range, &rests) {
             for run in merged(missing(hole)) {
                 for piece in pieces(run, request) {
                     let Some(admission) = admit(piece) else {
@@ -213,7 +278,7 @@ impl Inflight {
                         return claim;
                     };
                     let fetch = Arc::new(Fetch::new(piece, purpose));
-                    fetches.insert(piece.start, Arc::clone(&fetch));
+                    fetches.push(Arc::clone(&fetch));
                     claim.started.push((fetch, admission));
                 }
             }
@@ -223,16 +288,20 @@ impl Inflight {
 
     /// Takes `fetch` out of the table.
     pub(super) fn remove(&self, fetch: &Arc<Fetch>) {
-        let mut fetches = self.fetches.lock();
-        if fetches.get(&fetch.range.start).is_some_and(|f| Arc::ptr_eq(f, fetch)) {
-            fetches.remove(&fetch.range.start);
+        self.fetches.lock().retain(|f| !Arc::ptr_eq(f, fetch));
+    }
+
+    /// Lets transfers that touch `window`, which is what a reader is about to read, bring all that begins in it.
+    pub(super) fn move_window(&self, window: ByteRange) {
+        for fetch in self.fetches.lock().iter().filter(|f| overlap(f.range, window)) {
+            fetch.move_window_end(window.end);
         }
     }
 
     /// Gives up transfers that touch `range`, where a reader was expected, and that nobody waits for. The whole object may
     /// be wanted nevertheless.
     pub(super) fn cancel_unwanted(&self, range: ByteRange) {
-        for fetch in overlapping(&self.fetches.lock(), range) {
+        for fetch in self.fetches.lock().iter().filter(|f| overlap(f.range, range)) {
             if fetch.purpose != Purpose::Fill {
                 fetch.cancel_if_unwanted();
             }
@@ -241,25 +310,23 @@ impl Inflight {
 
     /// Gives up all transfers that nobody waits for.
     pub(super) fn cancel_all_unwanted(&self) {
-        self.fetches.lock().values().for_each(|fetch| fetch.cancel_if_unwanted());
+        self.fetches.lock().iter().for_each(|fetch| fetch.cancel_if_unwanted());
     }
 }
 
-fn overlapping(fetches: &BTreeMap<u64, Arc<Fetch>>, range: ByteRange) -> Vec<Arc<Fetch>> {
-    let before = fetches.range(..range.start).next_back().filter(|(_, f)| f.range.end > range.start);
-    let inside = fetches.range(range.start..range.end.max(range.start));
-    before.into_iter().chain(inside).map(|(_, f)| Arc::clone(f)).collect()
+fn overlap(a: ByteRange, b: ByteRange) -> bool {
+    a.start.max(b.start) < a.end.min(b.end)
 }
 
 /// Returns what `running`, in order, leaves of `range`.
-fn holes(range: ByteRange, running: &[Arc<Fetch>]) -> Vec<ByteRange> {
+fn holes(range: ByteRange, running: &[ByteRange]) -> Vec<ByteRange> {
     let mut holes = Vec::new();
     let mut at = range.start;
-    for fetch in running {
-        if fetch.range.start > at {
-            holes.push(ByteRange { start: at, end: fetch.range.start });
+    for rest in running {
+        if rest.start > at {
+            holes.push(ByteRange { start: at, end: rest.start });
         }
-        at = at.max(fetch.range.end);
+        at = at.max(rest.end);
     }
     if at < range.end {
         holes.push(ByteRange { start: at, end: range.end });
@@ -290,6 +357,16 @@ mod tests {
 
     fn claim(table: &Inflight, wanted: ByteRange) -> Claim<()> {
         table.claim(wanted, 100 * CHUNK, Purpose::Demand, |hole| vec![hole], |_| Some(()))
+    }
+
+    /// The chunk number `at`.
+    fn part(at: u64) -> Extent {
+        Extent { offset: at * CHUNK, bytes: Bytes::from(vec![0; crate::cache::to_usize(CHUNK)]) }
+    }
+
+    fn ahead(table: &Inflight, wanted: ByteRange) -> Arc<Fetch> {
+        let claim = table.claim(wanted, 100 * CHUNK, Purpose::Ahead, |hole| vec![hole], |_| Some(()));
+        Arc::clone(&claim.started[0].0)
     }
 
     fn ranges(claim: &Claim<()>) -> Vec<ByteRange> {
@@ -336,12 +413,52 @@ mod tests {
             let fetch = Arc::clone(&fetch);
             async move { fetch.wait(range(0, 1)).await.map(|parts| parts.len()) }
         });
-        let bytes = Bytes::from(vec![0; crate::cache::to_usize(CHUNK)]);
-        fetch.deliver(Extent { offset: 0, bytes });
+        fetch.deliver(part(0));
         assert_eq!(waiting.await.unwrap().unwrap(), 1);
         fetch.end(Ended::Cancelled);
         assert!(matches!(fetch.wait(range(0, 2)).await, Err(Ended::Cancelled)));
         assert!(fetch.wait(range(0, 1)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_was_brought_is_kept_for_those_only_who_wait_for_it() {
+        let table = Inflight::default();
+        let fetch = ahead(&table, range(0, 4));
+        let mut waiting = Box::pin(fetch.wait(range(1, 3)));
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        (0..4).for_each(|at| fetch.deliver(part(at)));
+        let offsets: Vec<_> = fetch.state.lock().parts.iter().map(|p| p.offset / CHUNK).collect();
+        assert_eq!(offsets, [1, 2]);
+        assert_eq!(waiting.await.unwrap().len(), 2);
+        assert!(fetch.state.lock().parts.is_empty());
+        assert!(fetch.wait(range(0, 4)).await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn claim_of_what_was_brought_asks_the_cache_for_it() {
+        let table = Inflight::default();
+        let fetch = ahead(&table, range(0, 4));
+        (0..2).for_each(|at| fetch.deliver(part(at)));
+        let again = claim(&table, range(0, 4));
+        assert_eq!(ranges(&again), vec![range(0, 2)]);
+        assert!(Arc::ptr_eq(&again.running[0], &fetch));
+        table.remove(&again.started[0].0);
+        assert!(claim(&table, range(2, 4)).started.is_empty());
+    }
+
+    #[tokio::test]
+    async fn window_moves_on_and_never_back() {
+        let table = Inflight::default();
+        let fetch = ahead(&table, range(0, 8));
+        assert!(fetch.is_in_window(7 * CHUNK));
+        fetch.set_window_end(2 * CHUNK);
+        assert!(fetch.is_in_window(CHUNK) && !fetch.is_in_window(2 * CHUNK));
+        let mut third = Box::pin(fetch.in_window(2 * CHUNK));
+        assert!(futures_util::poll!(third.as_mut()).is_pending());
+        table.move_window(range(0, 3));
+        assert!(futures_util::poll!(third.as_mut()).is_ready());
+        table.move_window(range(0, 1));
+        assert!(fetch.is_in_window(2 * CHUNK) && !fetch.is_in_window(3 * CHUNK));
     }
 
     #[tokio::test]

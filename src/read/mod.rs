@@ -11,7 +11,8 @@
 //!
 //! # Limits
 //! Memory: all bytes on their way lie in the cache's memory budget. Requests: one for each read that waits, and
-//! [`ReadOptions::requests_ahead`] beside them.
+//! [`ReadOptions::requests_ahead`] beside them; one that waits for its reader to come nearer does not count, and does not wait
+//! for long.
 
 mod assembly;
 mod error;
@@ -71,7 +72,7 @@ impl Default for ReadOptions {
         Self {
             deadline: Duration::from_secs(30),
             window_max: 128 << 20,
-            request_max: 16 << 20,
+            request_max: 32 << 20,
             requests_ahead: 16,
         }
     }

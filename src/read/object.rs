@@ -231,8 +231,12 @@ impl OpenObject {
             cached.expect_no_reader(plan.forget);
             self.target.inflight.cancel_unwanted(plan.forget);
         }
-        if !plan.ahead.is_empty()
-            && let Some(from) = self.reader.fetch_ahead(&self.target, plan.ahead, plan.request)
+        let FetchPlan { demand, ahead, request, window_end, .. } = *plan;
+        if window_end > demand.end {
+            self.target.inflight.move_window(ByteRange { start: demand.start, end: window_end });
+        }
+        if !ahead.is_empty()
+            && let Some(from) = self.reader.fetch_ahead(&self.target, ahead, request, window_end)
         {
             self.history.lock().not_started(from);
         }

@@ -34,11 +34,11 @@ const STAYS_READS: u64 = 16;
 /// What may be fetched at this moment; see `pressure`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// The largest window, in bytes.
+    /// The largest window: how many bytes may come ahead of the reader.
     pub window: u64,
     /// The largest request, in bytes.
     pub request: u64,
-    /// How many requests a large window keeps in flight.
+    /// How many requests a large window keeps in flight, beside the one that is being read.
     pub in_flight: u64,
     /// Whether the whole object may be fetched in the background.
     pub fill: bool,
@@ -53,6 +53,9 @@ pub struct FetchPlan {
     pub ahead: ByteRange,
     /// The size of those requests.
     pub request: u64,
+    /// Where the window ends: what is fetched ahead comes up to here, in whole blocks, and waits there for the reader. 0 where
+    /// there is no window.
+    pub window_end: u64,
     /// The run has left this behind for good. May be empty.
     pub passed: ByteRange,
     /// The reader went elsewhere: nobody comes for this any more. May be empty.
@@ -103,12 +106,16 @@ impl History {
         }
         let demand = if first_of_object { first_demand(read, own, size) } else { own };
         self.planned = self.planned.max(demand.end);
-        let ahead = self.ahead(size, allow);
+        let window = self.window(allow);
+        let request = request_size(window, allow);
+        let window_end = if window == 0 { 0 } else { self.frontier.saturating_add(window).min(size) };
+        let ahead = self.ahead(window_end, request, size);
         self.asked = self.asked.max(self.planned);
         FetchPlan {
             demand,
             ahead,
-            request: request_size(self.window(allow), allow),
+            request,
+            window_end,
             passed: self.newly_passed(size),
             forget: NOTHING,
             fill: false,
@@ -170,6 +177,7 @@ impl History {
             demand: own,
             ahead: NOTHING,
             request: allow.request,
+            window_end: 0,
             passed: NOTHING,
             forget,
             fill,
@@ -184,18 +192,13 @@ impl History {
         self.bytes.saturating_mul(GROWTH).max(BLOCK).min(allow.window)
     }
 
-    /// Returns the next requests of the window, whole ones only (but for the object's end).
-    fn ahead(&mut self, size: u64, allow: Allowance) -> ByteRange {
-        let window = self.window(allow);
-        if window == 0 {
+    /// Returns the next requests, whole ones: those that begin within the window. They may end beyond it: large requests cost
+    /// a store less, and their bytes need no memory before they come.
+    fn ahead(&mut self, window_end: u64, request: u64, size: u64) -> ByteRange {
+        if window_end <= self.planned {
             return NOTHING;
         }
-        let request = request_size(window, allow);
-        let target = self.frontier.saturating_add(window);
-        let end = if target >= size { size } else { target - target % request };
-        if end <= self.planned {
-            return NOTHING;
-        }
+        let end = window_end.checked_next_multiple_of(request).map_or(size, |end| end.min(size));
         let ahead = ByteRange { start: self.planned, end };
         self.planned = end;
         ahead
@@ -220,13 +223,13 @@ fn first_demand(read: ByteRange, own: ByteRange, size: u64) -> ByteRange {
     ByteRange { start: own.start, end: end.min(block_end).max(own.end) }
 }
 
-/// Returns the size of requests for a window: some of them at a time, and half of one for what is being read of the last.
+/// Returns the size of requests for a window: so many that some are in flight while the last one before them is being read.
 /// A power of two, so that requests are cut where stores cut objects: one that begins or ends inside of what the store keeps
 /// in one piece (parts of 8 MiB, say) makes it look at more pieces than there are bytes asked for.
 fn request_size(window: u64, allow: Allowance) -> u64 {
     let most = allow.request.max(CHUNK);
-    let size = (window * 2 / (2 * allow.in_flight + 1)).max(BLOCK).min(most);
-    1 << size.ilog2()
+    let size = window.saturating_mul(2) / (2 * allow.in_flight.max(1) - 1);
+    1 << size.max(BLOCK).min(most).ilog2()
 }
 
 #[cfg(test)]
@@ -277,15 +280,29 @@ mod tests {
             let plan = read_at(&mut history, i * 128 * 1024, 128 * 1024);
             assert!(plan.ahead.is_empty() || plan.ahead.start == asked.max(plan.demand.end));
             asked = asked.max(plan.demand.end).max(plan.ahead.end);
-            windows.push(asked - plan.demand.end.min(asked));
+            // the next request is asked for once it begins within the window, however long it is
+            assert!(plan.window_end <= asked.max(plan.demand.end));
+            assert!(plan.ahead.is_empty() || plan.ahead.end - plan.window_end < plan.request);
+            windows.push(plan.window_end.saturating_sub((i + 1) * 128 * 1024));
         }
         assert_eq!(windows[0], 0);
         assert!(windows[16] >= 4 * MIB, "{}", windows[16]);
-        assert!(windows[100] >= 24 * MIB && windows[2000] <= 32 * MIB);
+        assert!(windows[100] >= 24 * MIB && windows[2000] == 32 * MIB);
         let plan = read_at(&mut history, 900 * MIB, 128 * 1024);
         assert!(plan.ahead.is_empty());
         assert_eq!(plan.forget.end, asked);
         assert!(plan.forget.start <= 256 * MIB);
+    }
+
+    #[test]
+    fn requests_grow_with_the_window_and_may_be_larger_than_a_small_one() {
+        let sizes = |in_flight| {
+            let allow = Allowance { request: 32 * MIB, in_flight, ..ALLOW };
+            [MIB, 12 * MIB, 48 * MIB].map(|window| request_size(window, allow) / MIB)
+        };
+        assert_eq!(sizes(1), [2, 16, 32]);
+        assert_eq!(sizes(2), [1, 8, 32]);
+        assert_eq!(sizes(3), [1, 4, 16]);
     }
 
     #[test]
@@ -359,7 +376,7 @@ mod tests {
 
     proptest! {
         /// Whatever is read, in whatever order: the demand covers the read in whole chunks, a small read costs at most
-        /// 128 KiB, nothing is asked for beyond the object, beyond the window, or twice in one run.
+        /// 128 KiB, nothing is asked for beyond the object or twice in one run, and no request begins beyond the window.
         #[test]
         fn plan_of_any_reads_keeps_its_limits(
             size in 1..(64 * MIB),
@@ -389,8 +406,10 @@ mod tests {
                     prop_assert!(plan.sequential);
                     prop_assert!(plan.forget.is_empty());
                     prop_assert!(plan.ahead.start >= asked, "{plan:?} {asked}");
-                    prop_assert!(plan.ahead.end <= history.frontier.saturating_add(window));
+                    prop_assert!(plan.ahead.start < plan.window_end);
+                    prop_assert!(plan.ahead.end < plan.window_end + plan.request);
                 }
+                prop_assert!(plan.window_end <= history.frontier.saturating_add(window).min(size));
                 if history.reads == 1 {
                     prop_assert!(plan.forget.is_empty() || plan.forget.end >= asked);
                     asked = 0;

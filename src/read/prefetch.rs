@@ -1,30 +1,36 @@
 //! Fetching ahead of sequential readers, and of those who open one object after the other.
 //!
-//! It takes room in memory and a slot among the requests before it begins, and begins nothing where there is none: a reader
-//! who waits never stands behind it.
+//! It takes a slot among the requests and room in memory for its first block before it begins, and begins nothing where
+//! there is none: a reader who waits never stands behind it.
 
 use std::sync::Arc;
 
 use super::fetch::{Admission, Target};
 use super::inflight::{Ended, Purpose};
 use super::{ObjectReader, OpenObject};
+use crate::cache::{BLOCK, pieces};
 use crate::types::ByteRange;
 
 impl ObjectReader {
-    /// Begins to fetch `range` in requests of `request` bytes, as far as memory and slots go. Returns from where on nothing
-    /// was begun, `None` where all was.
+    /// Begins to fetch `range` in requests of `request` bytes, as far as memory and slots go; their bytes come up to `window_end`
+    /// for now. Returns from where on nothing was begun, `None` where all was.
     pub(super) fn fetch_ahead(
         self: &Arc<Self>,
         target: &Arc<Target>,
         range: ByteRange,
         request: u64,
+        window_end: u64,
     ) -> Option<u64> {
         let memory = target.cached.memory();
         let claim = target.claim(range, request, Purpose::Ahead, |piece| {
             let slot = Arc::clone(&self.slots_ahead).try_acquire_owned().ok()?;
-            let room = memory.try_reserve(Target::room_for(piece))?;
+            let first = pieces(piece, BLOCK).next()?;
+            let room = memory.try_reserve(first.len())?;
             Some(Admission { room: Some(room), slot: Some(slot) })
         });
+        for (fetch, _) in &claim.started {
+            fetch.set_window_end(window_end);
+        }
         self.start(target, claim.started, Purpose::Ahead);
         claim.refused_from
     }

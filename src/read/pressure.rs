@@ -16,16 +16,19 @@ const SAMPLE_BYTES: u64 = 256 * 1024;
 /// A window holds at most so many requests.
 const WINDOW_REQUESTS: u64 = 8;
 
-/// All windows together keep at least so many requests in flight.
-const IN_FLIGHT: u64 = 3;
-
 /// A store whose answers begin within this is near: a request costs more there than it waits, so that few large ones are
-/// best where many read. The answers of S3 itself take 20 to 100 ms to begin, and none comes faster than about 90 MB/s.
+/// best. The answers of S3 itself take 20 to 100 ms to begin, and none comes faster than about 90 MB/s.
 const NEAR: Duration = Duration::from_millis(10);
 
-/// Each window keeps so many requests in flight where the store is near, or not.
-const LEAST_NEAR: u64 = 1;
-const LEAST_FAR: u64 = 2;
+/// How many requests a store is asked for at a time: by all windows together, and by each at least.
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    all: u64,
+    each: u64,
+}
+
+const IN_FLIGHT_NEAR: InFlight = InFlight { all: 2, each: 1 };
+const IN_FLIGHT_FAR: InFlight = InFlight { all: 3, each: 2 };
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl Pressure {
     pub(super) fn new(window_max: u64, request_max: u64, memory: u64) -> Self {
         Self {
             window_max,
-            request_max: request_max.min(memory / 4).max(FIRST),
+            request_max: request_max.max(FIRST),
             memory,
             streams: AtomicUsize::new(0),
             rate: AtomicU64::new(0),
@@ -92,7 +95,8 @@ impl Pressure {
         let share = self.memory / 4 * 3 / streams;
         let in_time = self.bytes_within(REQUEST_TIME).unwrap_or(u64::MAX);
         let near = u128::from(self.latency.load(Ordering::Relaxed)) < NEAR.as_micros();
-        let in_flight = (IN_FLIGHT / streams).max(if near { LEAST_NEAR } else { LEAST_FAR });
+        let InFlight { all, each } = if near { IN_FLIGHT_NEAR } else { IN_FLIGHT_FAR };
+        let in_flight = (all / streams).max(each);
         let request = self.request_max.min(in_time).max(FIRST);
         let window = self.window_max.min(share).min(request.saturating_mul(WINDOW_REQUESTS)).max(BLOCK);
         Allowance { window, request, in_flight, fill }
@@ -117,7 +121,7 @@ mod tests {
     fn allowance_is_shared_among_streams() {
         let pressure = Pressure::new(32 * MIB, 8 * MIB, 64 * MIB);
         let one = pressure.allowance(true);
-        assert_eq!(one, Allowance { window: 32 * MIB, request: 8 * MIB, in_flight: 3, fill: true });
+        assert_eq!(one, Allowance { window: 32 * MIB, request: 8 * MIB, in_flight: 2, fill: true });
         for _ in 0..4 {
             pressure.enter();
         }
@@ -132,8 +136,9 @@ mod tests {
     }
 
     #[test]
-    fn store_that_takes_its_time_gets_more_requests_of_many_readers_at_once() {
+    fn store_that_takes_its_time_gets_more_requests_at_once() {
         let pressure = Pressure::new(32 * MIB, 8 * MIB, 64 * MIB);
+        assert_eq!(pressure.allowance(true).in_flight, 2);
         pressure.answered(Duration::from_millis(20));
         assert_eq!(pressure.allowance(true).in_flight, 3);
         for _ in 0..4 {

@@ -6,17 +6,19 @@
 //! * A whole object is handed on only when all of it has come and has passed the store's own check, and that of its
 //!   SHA-256 where it is small. Stores give no checksum for a part of an object: parts are handed on as they come.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::assembly::{Assembly, Filled, Took};
 use super::error::ReadError;
 use super::inflight::Fetch;
 use super::pressure::Pressure;
-use crate::cache::{BLOCK, CachedObject, Version};
+use crate::cache::{BLOCK, CachedObject, Reservation, Version};
 use crate::store::{ObjectBody, ObjectStore, StoreError};
 use crate::types::{OnDamage, Sha256Hex};
 
@@ -31,6 +33,10 @@ const DIGEST_AT_ONCE: u64 = BLOCK;
 /// for the writing.
 pub(super) const READERS_PATIENCE: Duration = Duration::from_millis(20);
 
+/// How long a transfer waits for its reader to come nearer. Then it is given up: a connection on which nothing moves is nobody's
+/// gain, and stores close it by and by.
+const READER_COMES_WITHIN: Duration = Duration::from_secs(5);
+
 /// What to fetch, from where, and for how long to try.
 pub(super) struct Transfer<'a> {
     pub store: &'a dyn ObjectStore,
@@ -42,7 +48,11 @@ pub(super) struct Transfer<'a> {
     pub disk_patience: Duration,
     /// Knows whether a reader waits for these bytes.
     pub fetch: &'a Fetch,
-    /// Hears how soon the store answers.
+    /// Its place among those that run, where it needs one...
+    pub slot: Option<OwnedSemaphorePermit>,
+    /// ...of these: while it waits for its reader, it leaves it to others.
+    pub slots: &'a Arc<Semaphore>,
+    /// Hears how soon the store answers, and how fast.
     pub pressure: &'a Pressure,
     /// Hears of what came damaged.
     pub on_damage: &'a OnDamage,
@@ -54,7 +64,7 @@ impl Transfer<'_> {
     /// # Errors
     /// [`ReadError`] when asking again does not help or the patience is at an end.
     pub(super) async fn run(
-        &self,
+        &mut self,
         assembly: &mut Assembly,
         mut sink: impl FnMut(Filled),
     ) -> Result<(), ReadError> {
@@ -92,7 +102,7 @@ impl Transfer<'_> {
     }
 
     async fn attempt(
-        &self,
+        &mut self,
         assembly: &mut Assembly,
         began: Instant,
         sink: &mut impl FnMut(Filled),
@@ -111,7 +121,13 @@ impl Transfer<'_> {
         self.check(&body, assembly)?;
         // one that broke off goes on in parts, but is handed on whole where its digest is to be looked at first
         let held = whole || self.is_digested(assembly);
+        let mut waited = Duration::ZERO;
         loop {
+            if let Some(bytes) = assembly.lacks_room() {
+                let began = Instant::now();
+                assembly.add_room(self.make_room(assembly.rest().start, bytes).await);
+                waited += began.elapsed();
+            }
             match timeout(stall, assembly.take_from(&mut body.bytes)).await.map_err(stalled)?? {
                 Took::Some => {}
                 Took::End => break,
@@ -130,12 +146,42 @@ impl Transfer<'_> {
             // no wrong byte, just an early end: what came is good, the next attempt asks for the rest
             return Err(StoreError::Unavailable(format!("the transfer ended {missing} bytes early")));
         }
+        self.pressure.sample(rest.len(), asked.elapsed().saturating_sub(waited));
         // of what was handed on in parts nothing is left to look at, be the digest known by now or not
         if held {
             self.check_digest(assembly)?;
         }
         assembly.take_filled().for_each(sink);
         Ok(())
+    }
+
+    /// Returns room for the next `bytes`, which begin at `at`. Where nobody waits for them, waits until their reader is near
+    /// and there is memory.
+    async fn make_room(&mut self, at: u64, bytes: u64) -> Reservation {
+        let (fetch, slots, memory) = (self.fetch, self.slots, self.cached.memory());
+        if !fetch.is_wanted() {
+            if fetch.is_in_window(at)
+                && let Some(room) = memory.try_reserve(bytes)
+            {
+                return room;
+            }
+            self.slot = None;
+            let in_turn = async {
+                fetch.in_window(at).await;
+                let slot = Arc::clone(slots).acquire_owned().await.ok();
+                (slot, memory.reserve_politely(bytes).await)
+            };
+            tokio::select! {
+                biased;
+                () = fetch.wanted() => {}
+                (slot, room) = in_turn => {
+                    self.slot = slot;
+                    return room;
+                }
+                () = tokio::time::sleep(READER_COMES_WITHIN) => fetch.cancel_if_unwanted(),
+            }
+        }
+        memory.reserve(bytes).await
     }
 
     fn version(&self) -> &Version {
