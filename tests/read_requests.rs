@@ -291,6 +291,29 @@ async fn large_request_waits_for_its_reader_and_is_given_up_by_and_by() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_stands_behind_a_request_that_waits_for_another_reader() {
+    let lab = Lab::with(|o| o.memory_budget = 16 * MIB as u64, ReadOptions::default());
+    let (size, bytes) = (64 * MIB, content(14, 64 * MIB));
+    let slow = lab.reader.open(lab.store.put("a", &bytes), None);
+    let waits = async || {
+        let before = lab.reader.stats().fetched_bytes;
+        read_all(&slow, 8 * MIB).await;
+        eventually("the window is full", || lab.reader.stats().fetched_bytes - before >= 11 * MIB as u64)
+            .await;
+        lab.store.requests().iter().map(|r| r.end).filter(|end| *end < size as u64).max().unwrap()
+    };
+    // a read far into it
+    let far = waits().await;
+    let before = lab.store.sent_bytes();
+    let other = lab.reader.open(slow.version().clone(), None);
+    assert_eq!(other.read(far - 4096, 4096).await.unwrap(), bytes[far as usize - 4096..far as usize]);
+    assert_eq!(lab.store.sent_bytes() - before, CHUNK);
+    // who wants the whole of it on disk; none of it is brought twice
+    other.bring_to_disk(|_| ()).await.unwrap();
+    assert_eq!(lab.reader.stats().fetched_bytes, size as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn slow_store_is_asked_in_small_requests() {
     let deadline = Duration::from_secs(30);
     let lab = Lab::with(|_| {}, ReadOptions { deadline, ..ReadOptions::default() });

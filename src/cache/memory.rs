@@ -217,16 +217,6 @@ impl Reservation {
         within + u64::from(self.over) >= capacity.div_ceil(UNIT)
     }
 
-    /// Adds the room of `other`, of the same budget.
-    pub fn add(&mut self, mut other: Self) {
-        self.over += std::mem::take(&mut other.over);
-        match (&mut self.permit, other.permit.take()) {
-            (Some(permit), Some(more)) => permit.merge(more),
-            (none, Some(more)) => *none = Some(more),
-            (_, None) => {}
-        }
-    }
-
     /// Returns an empty buffer for up to `capacity` bytes that carries its share of this room.
     pub fn buffer(&mut self, capacity: u64) -> Buffer {
         let units = to_usize(capacity.div_ceil(UNIT));
@@ -380,23 +370,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn room_of_two_reservations_makes_buffers_as_one_does() {
+    async fn room_holds_what_it_was_made_for_within_the_budget_and_over_it() {
         let memory = Memory::new(2 * BLOCK);
-        let mut room = memory.try_reserve(BLOCK).unwrap();
-        assert!(room.holds(BLOCK) && !room.holds(BLOCK + 1));
-        room.add(memory.try_reserve(BLOCK).unwrap());
-        assert!(room.holds(2 * BLOCK));
-        let lent = [room.buffer(BLOCK), room.buffer(BLOCK)];
-        assert!(!room.holds(1));
-        // over the budget
-        room.add(memory.reserve(BLOCK).await);
-        assert!(room.holds(BLOCK) && !room.holds(BLOCK + 1));
-        let over = room.buffer(BLOCK);
-        assert!(!room.holds(1));
-        drop((lent, room));
-        assert_eq!(memory.used(), 0);
-        drop(over);
-        assert_eq!(memory.used(), 0);
+        let mut within = memory.try_reserve(2 * BLOCK).unwrap();
+        let mut over = memory.reserve(2 * BLOCK).await;
+        for room in [&mut within, &mut over] {
+            assert!(room.holds(2 * BLOCK) && !room.holds(2 * BLOCK + 1));
+            let _lent = room.buffer(BLOCK);
+            assert!(room.holds(BLOCK) && !room.holds(BLOCK + 1));
+            let _lent = room.buffer(BLOCK);
+            assert!(!room.holds(1));
+        }
     }
 
     #[tokio::test]

@@ -74,15 +74,15 @@ impl Assembly {
         ByteRange { start: self.at, end: self.range.end }
     }
 
-    /// Returns the bytes of the next extent where there is no room for it: some must be added before it is taken in.
+    /// Returns the bytes of the next extent where there is no room for it: that is to be set before it is taken in.
     pub(super) fn lacks_room(&self) -> Option<u64> {
         let next = self.next_end() - self.at;
         (self.filling.is_none() && !self.room.holds(next)).then_some(next)
     }
 
-    /// Adds room for what is still to come.
-    pub(super) fn add_room(&mut self, room: Reservation) {
-        self.room.add(room);
+    /// Sets the room for what is still to come.
+    pub(super) fn set_room(&mut self, room: Reservation) {
+        self.room = room;
     }
 
     /// Returns where the extent ends that the next byte belongs to.

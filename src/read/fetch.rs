@@ -12,7 +12,7 @@ use super::assembly::Assembly;
 use super::error::ReadError;
 use super::inflight::{Claim, Ended, Fetch, Inflight, Purpose};
 use super::transfer::{READERS_PATIENCE, Transfer};
-use crate::cache::{BLOCK, CachedObject, Reservation};
+use crate::cache::{BLOCK, CachedObject, Reader, Reservation};
 use crate::types::ByteRange;
 
 /// A version that is being read, shared by all its handles and transfers.
@@ -27,8 +27,8 @@ pub(super) struct Target {
     pub filled: AtomicBool,
 }
 
-/// What a transfer needs before it begins. One that a reader waits for gets its memory later, waiting for it; one for a reader
-/// who comes has room for its first block, and gets more as its bytes come.
+/// What a transfer needs before it begins. One that a reader waits for gets its memory later, waiting for it; one with a slot
+/// has room for its first block, and gets more as its bytes come.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     pub room: Option<Reservation>,
@@ -115,6 +115,7 @@ impl ObjectReader {
             // what fills the cache waits for as long as it takes, since each byte that did not get there is a hole
             disk_patience: if purpose == Purpose::Fill { self.options.patience() } else { READERS_PATIENCE },
             fetch,
+            is_paced: admission.slot.is_some(),
             slot: admission.slot,
             slots: &self.slots_ahead,
             pressure: &self.pressure,
@@ -124,7 +125,9 @@ impl ObjectReader {
         let moved = transfer
             .run(&mut assembly, |filled| {
                 // into the cache first: who has read a byte may rely on finding it there
-                target.cached.insert(filled.extent.clone(), filled.checksums, purpose.reader());
+                let comes = fetch.is_in_window(filled.extent.offset);
+                let reader = if comes { purpose.reader() } else { Reader::Waits };
+                target.cached.insert(filled.extent.clone(), filled.checksums, reader);
                 self.counters.bytes.fetch_add(filled.extent.bytes.len() as u64, Ordering::Relaxed);
                 fetch.deliver(filled.extent);
             })

@@ -20,7 +20,8 @@ use super::{ObjectReader, OpenObject, REQUESTS_FILL};
 use crate::cache::{BLOCK, CachedObject};
 use crate::types::ByteRange;
 
-/// How long it waits for memory before it looks whether somebody still has the object open.
+/// How long it waits for memory before it looks whether somebody still has the object open. For more than a block of memory it
+/// waits no longer than a request takes, and asks for less.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long the background waits for a store that has been away for longer than the patience.
@@ -126,6 +127,7 @@ impl ObjectReader {
     async fn bring_piece(self: &Arc<Self>, target: &Arc<Target>, piece: ByteRange) -> Result<(), ReadError> {
         let cached = &target.cached;
         let mut least = u64::MAX;
+        let mut request = LARGEST;
         loop {
             let missing = cached.missing_on_disk(piece).into_iter().map(ByteRange::len).sum();
             if missing == 0 || target.handles.load(Ordering::Acquire) == 0 {
@@ -134,19 +136,27 @@ impl ObjectReader {
             if missing >= least || !cached.can_be_kept() {
                 return Err(not_kept(cached));
             }
-            if self.bring_some(target, piece).await? {
-                least = missing;
+            match self.bring_some(target, piece, request).await? {
+                Brought::Some => least = missing,
+                Brought::Nothing => {}
+                // a reader who is slow, or has stopped, leaves a part of the memory for as long as that lasts
+                Brought::NothingForWantOfMemory => request = (request / 2).max(BLOCK),
             }
         }
     }
 
-    /// Fetches what there is memory for. Returns whether that was anything.
-    async fn bring_some(self: &Arc<Self>, target: &Arc<Target>, piece: ByteRange) -> Result<bool, ReadError> {
+    /// Fetches what there is memory for, in requests of at most `request` bytes.
+    async fn bring_some(
+        self: &Arc<Self>,
+        target: &Arc<Target>,
+        piece: ByteRange,
+        request: u64,
+    ) -> Result<Brought, ReadError> {
         let cached = &target.cached;
         let _slot = self.slots_fill.acquire().await;
         cached.wait_for_disk(self.options.patience()).await;
-        // a piece lies between two multiples of this, so that it is not cut
-        let claim = target.claim(piece, LARGEST, Purpose::Fill, |part| {
+        // a piece lies between two multiples of the largest, so that it is not cut by that
+        let claim = target.claim(piece, request, Purpose::Fill, |part| {
             let room = cached.memory().try_reserve(Target::room_for(part))?;
             Some(Admission { room: Some(room), slot: None })
         });
@@ -158,15 +168,27 @@ impl ObjectReader {
             }
         }
         if let Some(from) = claim.refused_from {
-            let part = ByteRange { start: from, end: piece.end };
+            let part = ByteRange { start: from, end: piece.end.min(from.saturating_add(request)) };
             let room = cached.memory().reserve_politely(Target::room_for(part));
-            drop(timeout(LOOK_AGAIN, room).await); // what waits here for long may have lost its last reader
+            let patience = if request > BLOCK { REQUEST_TIME } else { LOOK_AGAIN };
+            drop(timeout(patience, room).await);
         } else if !cached.missing_on_disk(piece).is_empty() {
             // What the disk has refused is missing again; what still waits for it may be by and by.
             self.cache.written_out().await;
         }
-        Ok(!started.is_empty())
+        Ok(match (started.is_empty(), claim.refused_from) {
+            (false, _) => Brought::Some,
+            (true, None) => Brought::Nothing,
+            (true, Some(_)) => Brought::NothingForWantOfMemory,
+        })
     }
+}
+
+enum Brought {
+    Some,
+    /// What is missing was on its way already.
+    Nothing,
+    NothingForWantOfMemory,
 }
 
 fn not_kept(cached: &CachedObject) -> ReadError {

@@ -3,7 +3,8 @@
 //! # Invariants
 //! * What transfers of one version are still to bring does not overlap.
 //! * Bytes are in the cache before they count as brought: what is neither to be brought nor in the cache is missing.
-//! * A transfer keeps what it has brought for those only who wait for it: large ones would hold more memory than there is.
+//! * A transfer that nobody demanded keeps what it has brought for those only who wait for it: large ones would hold more
+//!   memory than there is.
 //!
 //! # Locking
 //! The table's lock is held while the cache is asked what it has (in memory, no I/O beyond the first opening of a file).
@@ -120,8 +121,8 @@ impl Fetch {
         self.changed.notify_waiters();
     }
 
-    /// Waits until the part of `range` that lies in this transfer has come, and returns extents of it: those that came
-    /// meanwhile. The others came into the cache before.
+    /// Waits until the part of `range` that lies in this transfer has come, and returns extents of it: those at least that came
+    /// meanwhile. Others are in the cache.
     ///
     /// # Errors
     /// How it ended, where it ended before.
@@ -138,7 +139,7 @@ impl Fetch {
         }
     }
 
-    /// Has its bytes come up to `window_end` only, for a reader who comes. Said before it begins.
+    /// Has its bytes come up to `window_end` only, for the reader who comes.
     pub(super) fn set_window_end(&self, window_end: u64) {
         self.window_end.store(window_end, Ordering::Release);
     }
@@ -148,9 +149,11 @@ impl Fetch {
         offset < self.window_end.load(Ordering::Acquire)
     }
 
-    /// Returns whether somebody waits for its bytes.
+    /// Returns whether somebody waits for bytes that are still to come.
     pub(super) fn is_wanted(&self) -> bool {
-        !self.state.lock().wanted.is_empty()
+        let state = self.state.lock();
+        let at = self.range.start + state.come;
+        state.wanted.iter().any(|wanted| wanted.end.min(self.range.end) > at)
     }
 
     /// Waits until somebody waits for its bytes.
@@ -198,6 +201,19 @@ impl Fetch {
     pub(super) fn cancel_if_unwanted(&self) {
         if !self.is_wanted() {
             self.cancel.cancel();
+        }
+    }
+
+    /// Gives it up where `range`, which is wanted for `purpose`, would be long in coming: it waits for its reader, who is
+    /// elsewhere, or slow. Who wants it asks again.
+    fn make_way(&self, range: ByteRange, purpose: Purpose) {
+        let is_coming = match purpose {
+            Purpose::Demand => self.is_in_window(range.start),
+            Purpose::Ahead => true,
+            Purpose::Fill => self.is_in_window(self.range.end - 1),
+        };
+        if !is_coming {
+            self.cancel_if_unwanted();
         }
     }
 
@@ -268,6 +284,9 @@ impl Inflight {
         let mut under_way: Vec<_> = fetches.iter().map(|fetch| (fetch.rest(), Arc::clone(fetch))).collect();
         under_way.retain(|(rest, _)| overlap(*rest, range));
         under_way.sort_unstable_by_key(|(rest, _)| rest.start);
+        for (_, fetch) in &under_way {
+            fetch.make_way(range, purpose);
+        }
         let (rests, running): (Vec<_>, _) = under_way.into_iter().unzip();
         let mut claim = Claim { started: Vec::new(), running, refused_from: None };
         for hole in holes(range, &rests) {
@@ -298,14 +317,22 @@ impl Inflight {
         }
     }
 
+    /// Has transfers that touch `range` bring no more of it for a reader who was expected, until another one comes. The whole
+    /// object may be wanted nevertheless.
+    pub(super) fn close_window(&self, range: ByteRange) {
+        self.each_ahead(range, |fetch| fetch.set_window_end(0));
+    }
+
     /// Gives up transfers that touch `range`, where a reader was expected, and that nobody waits for. The whole object may
     /// be wanted nevertheless.
     pub(super) fn cancel_unwanted(&self, range: ByteRange) {
-        for fetch in self.fetches.lock().iter().filter(|f| overlap(f.range, range)) {
-            if fetch.purpose != Purpose::Fill {
-                fetch.cancel_if_unwanted();
-            }
-        }
+        self.each_ahead(range, Fetch::cancel_if_unwanted);
+    }
+
+    fn each_ahead(&self, range: ByteRange, change: impl Fn(&Fetch)) {
+        let fetches = self.fetches.lock();
+        let ahead = fetches.iter().filter(|f| f.purpose != Purpose::Fill && overlap(f.range, range));
+        ahead.for_each(|fetch| change(fetch));
     }
 
     /// Gives up all transfers that nobody waits for.
@@ -447,7 +474,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn window_moves_on_and_never_back() {
+    async fn who_waits_for_what_has_come_wants_no_more() {
+        let table = Inflight::default();
+        let fetch = ahead(&table, range(0, 4));
+        let mut waiting = Box::pin(fetch.wait(range(1, 2)));
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        fetch.deliver(part(0));
+        assert!(fetch.is_wanted());
+        fetch.deliver(part(1));
+        assert!(!fetch.is_wanted());
+    }
+
+    #[test]
+    fn transfer_that_waits_for_its_reader_makes_way_for_who_would_wait_for_it() {
+        let is_given_up = |window_end, wanted, purpose| {
+            let table = Inflight::default();
+            let fetch = ahead(&table, range(0, 8));
+            fetch.set_window_end(window_end * CHUNK);
+            table.claim(wanted, CHUNK, purpose, |hole| vec![hole], |_| Some(()));
+            fetch.cancel.is_cancelled()
+        };
+        assert!(!is_given_up(4, range(3, 4), Purpose::Demand));
+        assert!(is_given_up(4, range(4, 5), Purpose::Demand));
+        assert!(!is_given_up(4, range(0, 8), Purpose::Ahead));
+        assert!(is_given_up(4, range(0, 1), Purpose::Fill));
+        assert!(!is_given_up(8, range(0, 1), Purpose::Fill));
+    }
+
+    #[tokio::test]
+    async fn window_moves_on_and_is_closed_when_its_reader_goes() {
         let table = Inflight::default();
         let fetch = ahead(&table, range(0, 8));
         assert!(fetch.is_in_window(7 * CHUNK));
@@ -459,6 +514,8 @@ mod tests {
         assert!(futures_util::poll!(third.as_mut()).is_ready());
         table.move_window(range(0, 1));
         assert!(fetch.is_in_window(2 * CHUNK) && !fetch.is_in_window(3 * CHUNK));
+        table.close_window(range(7, 9));
+        assert!(!fetch.is_in_window(0));
     }
 
     #[tokio::test]

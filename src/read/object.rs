@@ -143,6 +143,11 @@ impl OpenObject {
             return Err(ReadError::Damaged { key: self.version().key.clone(), detail });
         }
         let plan = self.plan(range);
+        if plan.window_end > 0 {
+            // before anything is asked for: what is under way for this reader is not to be taken for another one's
+            let window = ByteRange { start: plan.demand.start, end: plan.window_end };
+            self.target.inflight.move_window(window);
+        }
         if let Some(bytes) = self.target.cached.get(range, &[], !plan.sequential) {
             self.follow(&plan);
             return Ok(bytes);
@@ -228,13 +233,11 @@ impl OpenObject {
             cached.pass(plan.passed);
         }
         if !plan.forget.is_empty() {
+            self.target.inflight.close_window(plan.forget);
             cached.expect_no_reader(plan.forget);
             self.target.inflight.cancel_unwanted(plan.forget);
         }
-        let FetchPlan { demand, ahead, request, window_end, .. } = *plan;
-        if window_end > demand.end {
-            self.target.inflight.move_window(ByteRange { start: demand.start, end: window_end });
-        }
+        let FetchPlan { ahead, request, window_end, .. } = *plan;
         if !ahead.is_empty()
             && let Some(from) = self.reader.fetch_ahead(&self.target, ahead, request, window_end)
         {
@@ -255,7 +258,9 @@ impl OpenObject {
 impl Drop for OpenObject {
     fn drop(&mut self) {
         self.set_streaming(false);
-        self.target.cached.expect_no_reader(self.history.lock().outstanding());
+        let outstanding = self.history.lock().outstanding();
+        self.target.inflight.close_window(outstanding);
+        self.target.cached.expect_no_reader(outstanding);
         if self.target.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.target.inflight.cancel_all_unwanted();
         }

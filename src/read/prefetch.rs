@@ -23,6 +23,9 @@ impl ObjectReader {
     ) -> Option<u64> {
         let memory = target.cached.memory();
         let claim = target.claim(range, request, Purpose::Ahead, |piece| {
+            if piece.start >= window_end {
+                return None; // what is before it is here already
+            }
             let slot = Arc::clone(&self.slots_ahead).try_acquire_owned().ok()?;
             let first = pieces(piece, BLOCK).next()?;
             let room = memory.try_reserve(first.len())?;

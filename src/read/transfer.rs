@@ -48,9 +48,10 @@ pub(super) struct Transfer<'a> {
     pub disk_patience: Duration,
     /// Knows whether a reader waits for these bytes.
     pub fetch: &'a Fetch,
-    /// Its place among those that run, where it needs one...
+    /// Whether it keeps pace with the reader who comes. Then it needs room as its bytes come, and a slot...
+    pub is_paced: bool,
     pub slot: Option<OwnedSemaphorePermit>,
-    /// ...of these: while it waits for its reader, it leaves it to others.
+    /// ...of these; while it waits for its reader, it leaves its own to others.
     pub slots: &'a Arc<Semaphore>,
     /// Hears how soon the store answers, and how fast.
     pub pressure: &'a Pressure,
@@ -121,12 +122,18 @@ impl Transfer<'_> {
         self.check(&body, assembly)?;
         // one that broke off goes on in parts, but is handed on whole where its digest is to be looked at first
         let held = whole || self.is_digested(assembly);
-        let mut waited = Duration::ZERO;
+        let mut measured = None;
         loop {
             if let Some(bytes) = assembly.lacks_room() {
-                let began = Instant::now();
-                assembly.add_room(self.make_room(assembly.rest().start, bytes).await);
-                waited += began.elapsed();
+                let at = assembly.rest().start;
+                let room = if let Some(room) = self.room_at_once(at, bytes) {
+                    room
+                } else {
+                    // what comes after it has waited in buffers on the way, and tells nothing of the store
+                    measured.get_or_insert_with(|| (at - rest.start, asked.elapsed()));
+                    self.wait_for_room(at, bytes).await
+                };
+                assembly.set_room(room);
             }
             match timeout(stall, assembly.take_from(&mut body.bytes)).await.map_err(stalled)?? {
                 Took::Some => {}
@@ -146,7 +153,8 @@ impl Transfer<'_> {
             // no wrong byte, just an early end: what came is good, the next attempt asks for the rest
             return Err(StoreError::Unavailable(format!("the transfer ended {missing} bytes early")));
         }
-        self.pressure.sample(rest.len(), asked.elapsed().saturating_sub(waited));
+        let (bytes, time) = measured.unwrap_or_else(|| (rest.len(), asked.elapsed()));
+        self.pressure.sample(bytes, time);
         // of what was handed on in parts nothing is left to look at, be the digest known by now or not
         if held {
             self.check_digest(assembly)?;
@@ -155,16 +163,21 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// Returns room for the next `bytes`, which begin at `at`. Where nobody waits for them, waits until their reader is near
-    /// and there is memory.
-    async fn make_room(&mut self, at: u64, bytes: u64) -> Reservation {
+    /// Returns room for the next `bytes`, which begin at `at`, where they may come at once: their reader is near, and there are
+    /// memory and a slot.
+    fn room_at_once(&mut self, at: u64, bytes: u64) -> Option<Reservation> {
+        if !self.is_paced || !self.fetch.is_in_window(at) {
+            return None;
+        }
+        self.slot = self.slot.take().or_else(|| Arc::clone(self.slots).try_acquire_owned().ok());
+        self.slot.as_ref().and_then(|_| self.cached.memory().try_reserve(bytes))
+    }
+
+    /// Waits for room for the next `bytes`, which begin at `at`: until their reader is near and there are memory and a slot, or
+    /// until somebody waits for them, who needs memory only.
+    async fn wait_for_room(&mut self, at: u64, bytes: u64) -> Reservation {
         let (fetch, slots, memory) = (self.fetch, self.slots, self.cached.memory());
-        if !fetch.is_wanted() {
-            if fetch.is_in_window(at)
-                && let Some(room) = memory.try_reserve(bytes)
-            {
-                return room;
-            }
+        while self.is_paced && !fetch.is_wanted() {
             self.slot = None;
             let in_turn = async {
                 fetch.in_window(at).await;
@@ -178,7 +191,10 @@ impl Transfer<'_> {
                     self.slot = slot;
                     return room;
                 }
-                () = tokio::time::sleep(READER_COMES_WITHIN) => fetch.cancel_if_unwanted(),
+                () = tokio::time::sleep(READER_COMES_WITHIN) => {
+                    fetch.cancel_if_unwanted();
+                    tokio::task::yield_now().await; // and does not come back from there
+                }
             }
         }
         memory.reserve(bytes).await
