@@ -1,4 +1,6 @@
-//! TLS without checking who is at the other end, for `S3_VERIFY_SSL=False`: the SDK's own client has no such switch.
+//! TLS over HTTP/1.1, one request at a time on a connection. The SDK's own client offers HTTP/2, too, where all bodies share
+//! the window of one connection: one that waits for its reader would keep back those of everybody else (RFC 9113, 5.2). Nor
+//! has it a switch for `S3_VERIFY_SSL=False`: not to check who is at the other end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -23,15 +25,20 @@ use crate::store::{StoreError, StoreResult};
 /// Idle connections are closed after this time; servers commonly close them after a minute or more.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 
-/// Returns a client that encrypts but accepts every certificate.
-pub(super) fn unverified_client(connect_timeout: Duration) -> StoreResult<SharedHttpClient> {
+/// Returns a client that accepts the certificates which this machine trusts (`SSL_CERT_FILE` names others), or every one
+/// where it is not to `verify` them.
+pub(super) fn client(verify: bool, connect_timeout: Duration) -> StoreResult<SharedHttpClient> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|e| StoreError::Tls(format!("cannot set up TLS: {e}")))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AcceptAnything(provider)))
-        .with_no_client_auth();
+        .map_err(|e| StoreError::Tls(format!("cannot set up TLS: {e}")))?;
+    let config = if verify {
+        let no_roots = |e| StoreError::Tls(format!("no certificates that this machine trusts: {e}"));
+        config.with_native_roots().map_err(no_roots)?
+    } else {
+        config.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAnything(provider)))
+    };
+    let config = config.with_no_client_auth();
     let mut tcp = TcpConnector::new();
     tcp.set_connect_timeout(Some(connect_timeout));
     tcp.set_nodelay(true);
@@ -45,14 +52,14 @@ pub(super) fn unverified_client(connect_timeout: Duration) -> StoreResult<Shared
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_LIMIT)
         .build(https);
-    let connector = SharedHttpConnector::new(Unverified(client));
+    let connector = SharedHttpConnector::new(Http1(client));
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
 #[derive(Debug, Clone)]
-struct Unverified(Client<HttpsConnector<TcpConnector>, SdkBody>);
+struct Http1(Client<HttpsConnector<TcpConnector>, SdkBody>);
 
-impl HttpConnector for Unverified {
+impl HttpConnector for Http1 {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let client = self.0.clone();
         HttpConnectorFuture::new(async move {
