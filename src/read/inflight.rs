@@ -73,8 +73,8 @@ pub(super) struct Fetch {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Bytes of the range that have come, from its beginning.
-    come: u64,
+    /// The next byte to come: what is before it in the range has come.
+    at: u64,
     /// What somebody waits for.
     wanted: Vec<ByteRange>,
     /// What has come of that, in order.
@@ -86,7 +86,7 @@ impl Fetch {
     fn new(range: ByteRange, purpose: Purpose) -> Self {
         Self {
             range,
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State { at: range.start, ..State::default() }),
             changed: Notify::new(),
             window_end: AtomicU64::new(u64::MAX),
             called: Notify::new(),
@@ -99,10 +99,10 @@ impl Fetch {
     pub(super) fn deliver(&self, part: Extent) {
         {
             let mut state = self.state.lock();
-            state.come = part.range().end - self.range.start;
+            state.at = part.range().end;
             // the cache may let go of it before they look; who demanded the range may not have come here yet
             let keep =
-                self.purpose == Purpose::Demand || state.wanted.iter().any(|w| overlap(*w, part.range()));
+                self.purpose == Purpose::Demand || state.wanted.iter().any(|w| w.overlaps(part.range()));
             if keep {
                 state.parts.push(part);
             }
@@ -112,7 +112,7 @@ impl Fetch {
 
     /// Returns what is still to come.
     fn rest(&self) -> ByteRange {
-        ByteRange { start: self.range.start + self.state.lock().come, end: self.range.end }
+        ByteRange { start: self.state.lock().at, end: self.range.end }
     }
 
     /// Ends it. The first end counts.
@@ -152,8 +152,7 @@ impl Fetch {
     /// Returns whether somebody waits for bytes that are still to come.
     pub(super) fn is_wanted(&self) -> bool {
         let state = self.state.lock();
-        let at = self.range.start + state.come;
-        state.wanted.iter().any(|wanted| wanted.end.min(self.range.end) > at)
+        state.wanted.iter().any(|wanted| wanted.end.min(self.range.end) > state.at)
     }
 
     /// Waits until somebody waits for its bytes.
@@ -191,8 +190,8 @@ impl Fetch {
     fn look(&self, range: ByteRange) -> Option<Result<Vec<Extent>, Ended>> {
         let state = self.state.lock();
         let end = range.end.min(self.range.end);
-        if self.range.start + state.come >= end {
-            return Some(Ok(state.parts.iter().filter(|p| overlap(p.range(), range)).cloned().collect()));
+        if state.at >= end {
+            return Some(Ok(state.parts.iter().filter(|p| p.range().overlaps(range)).cloned().collect()));
         }
         state.ended.clone().map(Err)
     }
@@ -245,7 +244,7 @@ impl Drop for Waiting<'_> {
             wanted.swap_remove(mine);
         }
         if self.fetch.purpose != Purpose::Demand {
-            parts.retain(|part| wanted.iter().any(|w| overlap(*w, part.range())));
+            parts.retain(|part| wanted.iter().any(|w| w.overlaps(part.range())));
         }
     }
 }
@@ -282,7 +281,7 @@ impl Inflight {
         let request = request.next_multiple_of(CHUNK);
         let mut fetches = self.fetches.lock();
         let mut under_way: Vec<_> = fetches.iter().map(|fetch| (fetch.rest(), Arc::clone(fetch))).collect();
-        under_way.retain(|(rest, _)| overlap(*rest, range));
+        under_way.retain(|(rest, _)| rest.overlaps(range));
         under_way.sort_unstable_by_key(|(rest, _)| rest.start);
         for (_, fetch) in &under_way {
             fetch.make_way(range, purpose);
@@ -312,7 +311,7 @@ impl Inflight {
 
     /// Lets transfers that touch `window`, which is what a reader is about to read, bring all that begins in it.
     pub(super) fn move_window(&self, window: ByteRange) {
-        for fetch in self.fetches.lock().iter().filter(|f| overlap(f.range, window)) {
+        for fetch in self.fetches.lock().iter().filter(|f| f.range.overlaps(window)) {
             fetch.move_window_end(window.end);
         }
     }
@@ -331,7 +330,7 @@ impl Inflight {
 
     fn each_ahead(&self, range: ByteRange, change: impl Fn(&Fetch)) {
         let fetches = self.fetches.lock();
-        let ahead = fetches.iter().filter(|f| f.purpose != Purpose::Fill && overlap(f.range, range));
+        let ahead = fetches.iter().filter(|f| f.purpose != Purpose::Fill && f.range.overlaps(range));
         ahead.for_each(|fetch| change(fetch));
     }
 
@@ -339,10 +338,6 @@ impl Inflight {
     pub(super) fn cancel_all_unwanted(&self) {
         self.fetches.lock().iter().for_each(|fetch| fetch.cancel_if_unwanted());
     }
-}
-
-fn overlap(a: ByteRange, b: ByteRange) -> bool {
-    a.start.max(b.start) < a.end.min(b.end)
 }
 
 /// Returns what `running`, in order, leaves of `range`.

@@ -202,7 +202,7 @@ impl OpenObject {
     ) -> Option<Result<Bytes, ReadError>> {
         let mut came = Vec::new();
         let mut failed = None;
-        for fetch in fetches.iter().filter(|f| f.range.start < range.end && range.start < f.range.end) {
+        for fetch in fetches.iter().filter(|f| f.range.overlaps(range)) {
             match fetch.wait(range).await {
                 Ok(parts) => came.extend(parts),
                 Err(Ended::Failed(e)) if fetch.purpose == Purpose::Demand => failed = Some(e),

@@ -25,6 +25,11 @@ impl ByteRange {
         self.end <= self.start
     }
 
+    /// Returns whether there is a byte in both.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.start.max(other.start) < self.end.min(other.end)
+    }
+
     /// Returns the part of the range below `size`.
     pub fn clamp_to(self, size: u64) -> Self {
         let end = self.end.min(size);

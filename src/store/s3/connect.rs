@@ -7,10 +7,9 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     Credentials, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
-use http::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
 
 use super::direct::Direct;
+use super::plain::is_proxied;
 use super::settings::{S3Settings, is_aws};
 use super::tls;
 use crate::store::StoreResult;
@@ -80,17 +79,12 @@ pub(super) async fn connect(settings: &S3Settings) -> StoreResult<Connection> {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     }
     let encrypts = endpoint.as_deref().is_none_or(|url| url.starts_with("https:"));
+    let server = endpoint.as_deref().unwrap_or("https://s3.amazonaws.com").parse();
     // what goes through somebody else is left to the SDK's own client
-    if encrypts && !is_proxied(endpoint.as_deref()) || !settings.verify_ssl {
+    if encrypts && !server.is_ok_and(|server| is_proxied(&server)) || !settings.verify_ssl {
         builder = builder.http_client(tls::client(settings.verify_ssl, settings.timeouts.connect)?);
     }
     let direct = Direct::new(settings.timeouts.connect);
     let client = Client::from_conf(builder.interceptor(direct.clone()).build());
     Ok(Connection { client, direct, is_aws, endpoint })
-}
-
-/// Returns whether the environment names a proxy for `endpoint`.
-fn is_proxied(endpoint: Option<&str>) -> bool {
-    let server = endpoint.unwrap_or("https://s3.amazonaws.com").parse::<Uri>();
-    server.is_ok_and(|server| Matcher::from_env().intercept(&server).is_some())
 }

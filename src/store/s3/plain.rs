@@ -57,7 +57,7 @@ impl Plain {
         let authority = base.strip_prefix("http://")?.split('/').next()?;
         let server = Uri::builder().scheme("http").authority(authority).path_and_query("/").build().ok()?;
         // with a user's name in it, or asked for through somebody else
-        if authority.contains('@') || Matcher::from_env().intercept(&server).is_some() {
+        if authority.contains('@') || is_proxied(&server) {
             return None;
         }
         Some(Arc::new(Self {
@@ -231,6 +231,11 @@ impl AsyncRead for Body {
         // with an error, nothing was read
         Poll::Ready(self.took(now).inspect_err(|_| buffer.set_filled(before)))
     }
+}
+
+/// Returns whether the environment names a proxy for `server`.
+pub(super) fn is_proxied(server: &Uri) -> bool {
+    Matcher::from_env().intercept(server).is_some()
 }
 
 #[cfg(test)]
