@@ -76,6 +76,15 @@ pub(super) enum DiskRead {
     Damaged(u64),
 }
 
+/// What holding a chunk against its checksum has shown.
+enum Verdict {
+    Sound,
+    /// It was wrong, and is not here any more.
+    Damaged,
+    /// Meanwhile it was thrown away, or came anew.
+    Changed,
+}
+
 impl HostFile {
     /// Opens the files of `version`; `None` where they are not (wholly) its files, so that they should be deleted.
     pub(super) fn open(paths: &HostPaths, version: &Version, epoch: u64) -> io::Result<Option<Self>> {
@@ -222,16 +231,23 @@ impl HostFile {
                 match table.get(chunk) {
                     None => return Ok(DiskRead::Missing),
                     Some((_, true)) => {}
-                    Some((checksum, false)) => doubtful.push((chunk, checksum)),
+                    Some(entry) => doubtful.push((chunk, entry)),
                 }
             }
         }
-        let mut damaged = 0;
-        for (chunk, checksum) in doubtful {
-            damaged += u64::from(!self.verify_chunk(chunk, checksum, |_| ())?);
+        let (mut damaged, mut changed) = (0, false);
+        for (chunk, entry) in doubtful {
+            match self.verify_chunk(chunk, entry, |_| ())? {
+                Verdict::Sound => {}
+                Verdict::Damaged => damaged += 1,
+                Verdict::Changed => changed = true,
+            }
         }
         if damaged > 0 {
             return Ok(DiskRead::Damaged(damaged));
+        }
+        if changed {
+            return self.try_read(range);
         }
         match self.read_exactly(range)? {
             Some(bytes) => Ok(DiskRead::Bytes(bytes)),
@@ -279,12 +295,16 @@ impl HostFile {
     ) -> io::Result<Option<u64>> {
         let mut damaged = 0;
         for chunk in 0..chunk_count(self.size) {
-            let entry = self.table.read().get(chunk);
-            let Some((checksum, _)) = entry else { continue };
-            if !go_on() {
-                return Ok(None);
+            while let Some(entry) = self.entry(chunk) {
+                if !go_on() {
+                    return Ok(None);
+                }
+                match self.verify_chunk(chunk, entry, &mut each)? {
+                    Verdict::Sound => break,
+                    Verdict::Damaged => damaged += 1,
+                    Verdict::Changed => {}
+                }
             }
-            damaged += u64::from(!self.verify_chunk(chunk, checksum, &mut each)?);
         }
         Ok(Some(damaged))
     }
@@ -310,17 +330,35 @@ impl HostFile {
         Ok(rustix::fs::futimens(&self.map, &Timestamps { last_access: keep, last_modification: now })?)
     }
 
-    /// Holds chunk `chunk` against `checksum`. A wrong one is thrown away: `Ok(false)`.
-    fn verify_chunk(&self, chunk: u64, checksum: u32, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
-        let range = chunk_range(chunk, self.size);
-        match self.read_exactly(range)? {
-            Some(bytes) if map::checksum(&bytes) == checksum => {
-                each(&bytes);
-                self.table.write().set_verified(chunk, checksum);
-                Ok(true)
-            }
-            _ => self.forget(range).1.map(|()| false),
+    /// Returns what the table says of `chunk`: its checksum, and whether it was verified; `None` where it is not here.
+    fn entry(&self, chunk: u64) -> Option<(u32, bool)> {
+        self.table.read().get(chunk)
+    }
+
+    /// Holds `chunk`, of which the table says `entry`, against its checksum. A wrong one is thrown away, unless the table says
+    /// something else by then: another may have thrown it away, too, and it may have come anew.
+    fn verify_chunk(
+        &self,
+        chunk: u64,
+        entry: (u32, bool),
+        mut each: impl FnMut(&[u8]),
+    ) -> io::Result<Verdict> {
+        let (checksum, _) = entry;
+        let read = self.read_exactly(chunk_range(chunk, self.size))?;
+        if let Some(bytes) = read.filter(|bytes| map::checksum(bytes) == checksum) {
+            each(&bytes);
+            self.table.write().set_verified(chunk, checksum);
+            return Ok(Verdict::Sound);
         }
+        {
+            let mut table = self.table.write();
+            if table.get(chunk) != Some(entry) {
+                return Ok(Verdict::Changed);
+            }
+            table.set(chunk, 0, false);
+        }
+        self.map.write_all_at(&[0; ENTRY_BYTES], entry_at(chunk))?;
+        Ok(Verdict::Damaged)
     }
 
     /// Marks the chunks of `range` as not here. Returns how many were, and whether that could be noted on disk too.
@@ -467,6 +505,17 @@ mod tests {
         std::fs::File::options().write(true).open(paths(&dir).data).unwrap().set_len(CHUNK).unwrap();
         assert!(matches!(file.read(ByteRange::at(CHUNK, 10)), DiskRead::Damaged(1)));
         assert!(matches!(file.read(ByteRange::at(0, 10)), DiskRead::Bytes(_)));
+    }
+
+    #[test]
+    fn verify_chunk_leaves_alone_what_came_anew_since_its_entry_was_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = HostFile::create(&paths(&dir), &version(), EPOCH).unwrap().unwrap();
+        let stale = (7, false);
+        assert!(matches!(file.verify_chunk(0, stale, |_| ()).unwrap(), Verdict::Changed));
+        fill(&file);
+        assert!(matches!(file.verify_chunk(0, stale, |_| ()).unwrap(), Verdict::Changed));
+        assert!(file.is_complete());
     }
 
     #[test]
