@@ -6,11 +6,12 @@
 //! ([`super::writer`]).
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::chunks::{BLOCK, to_usize};
 use super::front::Extent;
@@ -30,20 +31,20 @@ pub(super) enum DirectIo {
 }
 
 impl DirectIo {
-    /// Writes `extent` into the file that is open as `data`. Returns whether it has: `false` where it has to be written in
-    /// another way.
+    /// Writes `extents`, each right behind the one before, into the file that is open as `data`. Returns whether it has: `false`
+    /// where they have to be written in another way.
     ///
     /// # Errors
     /// What the disk says.
-    pub(super) fn write(&mut self, data: &File, extent: &Extent) -> io::Result<bool> {
-        if !fits(extent) {
+    pub(super) fn write(&mut self, data: &File, extents: &[Extent]) -> io::Result<bool> {
+        if !extents.iter().all(fits) {
             return Ok(false);
         }
         if matches!(self, Self::Untried) {
             *self = open(data).map_or(Self::Off, Self::Open);
         }
         let Self::Open(file) = self else { return Ok(false) };
-        match file.write_all_at(&extent.bytes, extent.offset) {
+        match write_all(file, extents) {
             Ok(()) => Ok(true),
             // how a file system says that it wants it aligned otherwise, or not at all
             Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
@@ -66,6 +67,23 @@ fn open(data: &File) -> io::Result<File> {
     OpenOptions::new().write(true).custom_flags(OFlags::DIRECT.bits().cast_signed()).open(path)
 }
 
+fn write_all(file: &File, extents: &[Extent]) -> io::Result<()> {
+    let mut slices: Vec<_> = extents.iter().map(|e| IoSlice::new(&e.bytes)).collect();
+    let (mut left, mut at) = (slices.as_mut_slice(), extents.first().map_or(0, |e| e.offset));
+    while !left.is_empty() {
+        match rustix::io::pwritev(file, left, at) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                at += n as u64;
+                IoSlice::advance_slices(&mut left, n);
+            }
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
 fn fits(extent: &Extent) -> bool {
     let block = to_usize(BLOCK);
     extent.bytes.len() == block
@@ -75,11 +93,12 @@ fn fits(extent: &Extent) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use super::*;
     use bytes::BufMut;
 
     use crate::cache::memory::Memory;
-    use crate::types::ByteRange;
 
     fn block(number: u64, fill: u8) -> Extent {
         let mut buffer = Memory::new(BLOCK).try_reserve(BLOCK).unwrap().buffer(BLOCK);
@@ -88,24 +107,29 @@ mod tests {
     }
 
     #[test]
-    fn write_takes_whole_blocks_and_leaves_the_rest_to_others() {
+    fn write_takes_whole_blocks_also_several_and_leaves_the_rest_to_others() {
         let file = tempfile::tempfile().unwrap();
-        file.set_len(3 * BLOCK).unwrap();
+        file.set_len(4 * BLOCK).unwrap();
         let mut direct = DirectIo::default();
         let whole = block(0, 9).bytes;
-        let part = Extent { offset: 0, bytes: whole.slice(..4096) };
+        let part = Extent { offset: BLOCK, bytes: whole.slice(..4096) };
         let unaligned = Extent { offset: 512, bytes: whole };
-        assert!(!direct.write(&file, &part).unwrap() && !direct.write(&file, &unaligned).unwrap());
+        assert!(!direct.write(&file, &[block(0, 9), part]).unwrap());
+        assert!(!direct.write(&file, &[unaligned]).unwrap());
         assert!(matches!(direct, DirectIo::Untried));
-        let written = direct.write(&file, &block(1, 7)).unwrap();
+        let written = direct.write(&file, &[block(1, 7), block(2, 8)]).unwrap();
         assert_eq!(written, open(&file).is_ok());
-        let mut content = vec![1; to_usize(3 * BLOCK)];
+        let mut content = vec![1; to_usize(4 * BLOCK)];
         file.read_exact_at(&mut content, 0).unwrap();
-        let filled = ByteRange::at(BLOCK, BLOCK);
         for (at, byte) in (0..).zip(content) {
-            assert_eq!(byte, if written && at >= filled.start && at < filled.end { 7 } else { 0 }, "at {at}");
+            let filled = match at / BLOCK {
+                1 if written => 7,
+                2 if written => 8,
+                _ => 0,
+            };
+            assert_eq!(byte, filled, "at {at}");
         }
         direct.close();
-        assert!(!direct.write(&file, &block(2, 8)).unwrap());
+        assert!(!direct.write(&file, &[block(3, 8)]).unwrap());
     }
 }

@@ -18,10 +18,10 @@ use parking_lot::Mutex;
 use super::chunks::on_disk;
 use super::dir::{CacheDir, Discarded};
 use super::error::CacheError;
-use super::front::Extent;
 use super::host_file::{HostFile, HostPaths, Via};
 use super::index::{Grow, Index};
 use super::map::{self, HEADER_BYTES, Seal};
+use super::run::Run;
 use super::stats::Counters;
 use super::version::{FileId, Version};
 use crate::types::{OnDamage, Sha256Hex};
@@ -187,24 +187,23 @@ impl Disk {
         }
     }
 
-    /// Writes `extent` of the pinned version `id`. Returns whether it is on disk now.
+    /// Writes `run` of the pinned version `id`. Returns whether it is on disk now.
     pub(super) fn write(
         &self,
         id: FileId,
         file: &HostFile,
-        extent: &Extent,
-        checksums: &[u32],
+        run: &Run,
         via: Via,
         counters: &Counters,
     ) -> bool {
-        let new = file.absent_bytes(extent.range());
+        let new = file.absent_bytes(run.range());
         if new == 0 {
             return true; // taken in meanwhile from a file of this host, which is not written to
         }
         if !self.is_usable() || !self.grow(id, new, counters) {
             return false;
         }
-        if let Err(e) = file.write(extent, checksums, via) {
+        if let Err(e) = file.write(run, via) {
             self.index.lock().shrink(id, new);
             self.refused(&e, counters);
             return false;

@@ -25,6 +25,7 @@ use super::direct_io::DirectIo;
 use super::front::Extent;
 use super::map::{self, ChunkTable, ENTRY_BYTES, HEADER_BYTES, SEAL_AT, Seal};
 use super::room::Room;
+use super::run::Run;
 use super::version::Version;
 use crate::types::{ByteRange, Sha256Hex};
 
@@ -259,17 +260,18 @@ impl HostFile {
         }
     }
 
-    /// Writes `extent`, then marks its chunks. `checksums` are those of its chunks.
-    pub(super) fn write(&self, extent: &Extent, checksums: &[u32], via: Via) -> io::Result<()> {
+    /// Writes `run`, then marks its chunks.
+    pub(super) fn write(&self, run: &Run, via: Via) -> io::Result<()> {
         let mut direct = self.direct.lock();
-        if via == Via::PageCache || !direct.write(&self.data, extent)? {
-            self.write_to_pages(extent)?;
+        self.room.lock().find(&self.data, run.range(), self.present_bytes(), self.size);
+        if via == Via::PageCache || !direct.write(&self.data, run.extents())? {
+            run.extents().iter().try_for_each(|extent| self.write_to_pages(extent))?;
         }
-        let chunks = chunk_numbers(extent.range());
-        let entries: Vec<u8> = checksums.iter().flat_map(|c| c.to_le_bytes()).collect();
+        let chunks = chunk_numbers(run.range());
+        let entries: Vec<u8> = run.checksums().iter().flat_map(|c| c.to_le_bytes()).collect();
         self.map.write_all_at(&entries, entry_at(chunks.start))?;
         let mut table = self.table.write();
-        for (chunk, checksum) in chunks.zip(checksums) {
+        for (chunk, checksum) in chunks.zip(run.checksums()) {
             table.set(chunk, *checksum, true);
         }
         if table.is_complete() {
@@ -279,7 +281,6 @@ impl HostFile {
     }
 
     fn write_to_pages(&self, extent: &Extent) -> io::Result<()> {
-        self.room.lock().find(&self.data, extent.range(), self.present_bytes(), self.size);
         for (piece, at) in extent.bytes.chunks(WRITE_PIECE).zip((extent.offset..).step_by(WRITE_PIECE)) {
             self.data.write_all_at(piece, at)?;
         }
@@ -437,23 +438,21 @@ mod tests {
         HostPaths { data: dir.path().join("aa/data"), map: dir.path().join("aa/map") }
     }
 
-    fn extent(chunk: u64, len: u64, fill: u8) -> (Extent, Vec<u32>) {
+    fn run(chunk: u64, len: u64, fill: u8) -> Run {
         let bytes = Bytes::from(vec![fill; to_usize(len)]);
         let sums = bytes.chunks(to_usize(CHUNK)).map(map::checksum).collect();
-        (Extent { offset: chunk * CHUNK, bytes }, sums)
+        Run::new(Extent { offset: chunk * CHUNK, bytes }, sums)
     }
 
     fn fill(file: &HostFile) {
-        let (extent, sums) = extent(0, version().size, 9);
-        file.write(&extent, &sums, Via::Disk).unwrap();
+        file.write(&run(0, version().size, 9), Via::Disk).unwrap();
     }
 
     #[test]
     fn read_of_what_was_written_returns_it_and_misses_the_rest() {
         let dir = tempfile::tempdir().unwrap();
         let file = HostFile::create(&paths(&dir), &version(), EPOCH).unwrap().unwrap();
-        let (second, sums) = extent(1, CHUNK, 8);
-        file.write(&second, &sums, Via::Disk).unwrap();
+        file.write(&run(1, CHUNK, 8), Via::Disk).unwrap();
         let inside = ByteRange::at(CHUNK + 5, 10);
         assert!(matches!(file.read(inside), DiskRead::Bytes(b) if b == vec![8; 10]));
         assert!(matches!(file.read(ByteRange::at(CHUNK - 1, 10)), DiskRead::Missing));

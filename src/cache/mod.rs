@@ -26,6 +26,7 @@ mod map;
 mod memory;
 mod object;
 mod room;
+mod run;
 mod scrub;
 mod stats;
 mod version;
@@ -273,7 +274,7 @@ impl Drop for Cache {
 impl Shared {
     /// Queues `write` for the disk. `false` where it will not get there.
     fn queue_write(&self, write: Write) -> bool {
-        let bytes = write.extent.bytes.len() as u64;
+        let bytes = write.run.range().len();
         let queued = match (&self.disk, &self.workers) {
             (Some(disk), Some(workers)) => disk.is_usable() && workers.write(write),
             _ => false,

@@ -19,6 +19,7 @@ use super::chunks::{BLOCK, cover, pieces, slice_of, to_usize};
 use super::front::{Extent, Front};
 use super::host_file::{DiskRead, HostFile};
 use super::memory::Memory;
+use super::run::Run;
 use super::version::{FileId, Version};
 use super::writer::Write;
 use crate::types::{ByteRange, Sha256Hex};
@@ -183,7 +184,7 @@ impl CachedObject {
         self.shared.counters.inserted_bytes.add(range.len());
         // dirty first: once it is queued, the writer may be done at any moment
         self.shared.memory.insert(self.id, extent.clone(), true, reader == Reader::Comes);
-        let write = Write { object: Arc::clone(self), extent, checksums, reader };
+        let write = Write { object: Arc::clone(self), run: Run::new(extent, checksums), reader };
         if !self.shared.queue_write(write) {
             self.shared.memory.set_clean(self.id, range);
         }

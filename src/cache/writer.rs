@@ -4,6 +4,7 @@
 //! At most half of the memory budget waits for the disk. What comes while that is full stays in memory only: a slow
 //! disk costs hits later, not speed now. A disk that is merely a little behind is waited for ([`Workers::caught_up`]).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
@@ -14,20 +15,19 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, oneshot};
 
 use super::chunks::BLOCK;
-use super::front::Extent;
 use super::host_file::Via;
 use super::map::Seal;
 use super::object::{CachedObject, Reader};
+use super::run::Run;
 use crate::types::Sha256Hex;
 
 /// While no more bytes than these wait, the disk takes them as fast as they come.
-const DIRECT_WHILE_WAITING: u64 = 4 * BLOCK;
+const DIRECT_WHILE_WAITING: u64 = 8 * BLOCK;
 
-/// What is to be written: `extent` of `object`, with the checksums of its chunks.
+/// What is to be written: `run` of `object`.
 pub(super) struct Write {
     pub object: Arc<CachedObject>,
-    pub extent: Extent,
-    pub checksums: Vec<u32>,
+    pub run: Run,
     pub reader: Reader,
 }
 
@@ -76,7 +76,7 @@ impl Workers {
 
     /// Queues a write; `false` where too much waits already or the threads have stopped.
     pub(super) fn write(&self, write: Write) -> bool {
-        let bytes = write.extent.bytes.len() as u64;
+        let bytes = write.run.range().len();
         if self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit_bytes {
             self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return false;
@@ -164,16 +164,50 @@ impl Worker {
 }
 
 fn run_writer(jobs: &Receiver<Job>, waiting_bytes: &AtomicU64, written: &Notify) {
-    for job in jobs {
+    let mut queue = Queue { jobs, waiting: VecDeque::new() };
+    while let Some(job) = queue.next() {
         match job {
-            Job::Write(job) => {
+            Job::Write(mut job) => {
+                queue.take_what_follows(&mut job);
                 write(&job, way(&job, waiting_bytes.load(Ordering::Relaxed)));
-                waiting_bytes.fetch_sub(job.extent.bytes.len() as u64, Ordering::Relaxed);
+                waiting_bytes.fetch_sub(job.run.range().len(), Ordering::Relaxed);
                 written.notify_waiters();
             }
             Job::Verify(_) => {}
             Job::Flush(done) => done(),
             Job::Stop => break,
+        }
+    }
+}
+
+/// What the writer has to do, the oldest first.
+struct Queue<'a> {
+    jobs: &'a Receiver<Job>,
+    waiting: VecDeque<Job>,
+}
+
+impl Queue<'_> {
+    /// Returns the oldest job, once there is one; `None` where none can come any more.
+    fn next(&mut self) -> Option<Job> {
+        if self.waiting.is_empty() {
+            self.waiting.push_back(self.jobs.recv().ok()?);
+        }
+        self.waiting.extend(self.jobs.try_iter());
+        self.waiting.pop_front()
+    }
+
+    /// Adds to `first` what waits to be written right behind it. The longer the queue is, the more that is: a disk that
+    /// does not keep up gets larger writes, which it takes faster.
+    fn take_what_follows(&mut self, first: &mut Write) {
+        let follows = |first: &Write, job: &Job| {
+            matches!(job, Job::Write(next) if next.reader == first.reader
+                && Arc::ptr_eq(&next.object, &first.object)
+                && first.run.can_take(&next.run))
+        };
+        while let Some(at) = self.waiting.iter().position(|job| follows(first, job)) {
+            if let Some(Job::Write(next)) = self.waiting.remove(at) {
+                first.run.take(next.run);
+            }
         }
     }
 }
@@ -187,16 +221,17 @@ fn way(job: &Write, waiting_bytes: u64) -> Via {
 }
 
 fn write(job: &Write, via: Via) {
-    let Write { object, extent, checksums, .. } = job;
+    let Write { object, run, .. } = job;
+    let range = run.range();
     let shared = &object.shared;
     let written = shared.disk.as_ref().is_some_and(|disk| {
         let Some(host) = object.host_or_new() else { return false };
-        disk.write(object.id(), &host, extent, checksums, via, &shared.counters)
+        disk.write(object.id(), &host, run, via, &shared.counters)
     });
     if !written {
-        shared.counters.unwritten_bytes.add(extent.bytes.len() as u64);
+        shared.counters.unwritten_bytes.add(range.len());
     }
-    shared.memory.set_clean(object.id(), extent.range());
+    shared.memory.set_clean(object.id(), range);
     if written {
         shared.verify_if_due(object);
     }
@@ -260,5 +295,53 @@ fn verify(object: &CachedObject, stopping: &AtomicBool) {
     }
     if let Err(e) = host.seal(Seal { epoch: disk.epoch(), sha256: expected }) {
         tracing::debug!("cannot seal the cached file of '{key}': {e}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::cache::chunks::to_usize;
+    use crate::cache::front::Extent;
+    use crate::cache::{Cache, Version};
+    use crate::types::{ETag, ObjectKey};
+
+    fn object(cache: &Cache, key: &str) -> Arc<CachedObject> {
+        let version = Version { key: ObjectKey::new(key).unwrap(), etag: ETag::new("e"), size: 16 * BLOCK };
+        cache.open_version(&version)
+    }
+
+    fn write(object: &Arc<CachedObject>, block: u64, reader: Reader) -> Write {
+        let extent = Extent { offset: block * BLOCK, bytes: Bytes::from(vec![0; to_usize(BLOCK)]) };
+        Write { object: Arc::clone(object), run: Run::new(extent, vec![0; 16]), reader }
+    }
+
+    #[test]
+    fn queue_joins_what_follows_in_one_object_for_the_same_reader_and_keeps_the_rest_in_order() {
+        let cache = Cache::in_memory(BLOCK);
+        let (one, other) = (object(&cache, "a"), object(&cache, "b"));
+        let (jobs, receiver) = channel();
+        let waiting = [
+            write(&one, 0, Reader::Comes),
+            write(&other, 1, Reader::Comes),
+            write(&one, 2, Reader::Comes), // came before what it follows
+            write(&one, 1, Reader::Comes),
+            write(&one, 3, Reader::Nobody),
+        ];
+        for write in waiting {
+            jobs.send(Job::Write(write)).unwrap();
+        }
+        jobs.send(Job::Stop).unwrap();
+        drop(jobs);
+        let mut queue = Queue { jobs: &receiver, waiting: VecDeque::new() };
+        let mut seen = Vec::new();
+        while let Some(Job::Write(mut write)) = queue.next() {
+            queue.take_what_follows(&mut write);
+            let range = write.run.range();
+            seen.push((Arc::ptr_eq(&write.object, &one), range.start / BLOCK, range.end / BLOCK));
+        }
+        assert_eq!(seen, [(true, 0, 3), (false, 1, 2), (true, 3, 4)]);
     }
 }
