@@ -150,6 +150,24 @@ async fn release_does_not_judge_a_size_set_by_name_after_the_close() {
     assert_eq!(std::fs::read(home.path().join("store/documents/a.pdf")).unwrap(), [1; 5000]);
 }
 
+/// Nor does the end of one who opened it for writing and changed nothing (`touch`).
+#[tokio::test(flavor = "multi_thread")]
+async fn close_without_a_change_does_not_judge_a_size_set_by_name() {
+    let home = tempfile::tempdir().unwrap();
+    let fs = filesystem(home.path(), Duration::ZERO);
+    let (ino, fh) = made(&fs, b"a.pdf").await;
+    fs.flush(caller(), ino, fh).await.unwrap();
+    fs.release(fh).await;
+    let size = SetAttr { size: Some(5000), ..SetAttr::default() };
+    fs.setattr(caller(), ino, size).await.unwrap();
+    let touched = fs.open(caller(), ino, libc::O_WRONLY).await.unwrap().fh;
+    fs.flush(caller(), ino, touched).await.unwrap();
+    fs.release(touched).await;
+    let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
+    let found = fs.lookup(caller(), documents, b"a.pdf").await.unwrap();
+    assert_eq!((found.attr.ino, found.attr.size), (ino, 5000));
+}
+
 /// A rename takes the file as it is (3.10): the late release publishes it, beside an object as elsewhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn release_after_a_size_set_by_name_and_a_rename_publishes_the_file() {

@@ -128,7 +128,7 @@ struct RunningHash {
 struct Presized {
     size: u64,
     written: Vec<ByteRange>,
-    /// It was set by the name alone, and since then no handle for writing was closed or has changed anything.
+    /// It was set by the name alone, and since then nobody who had made or changed the file by a handle has closed it.
     since_close: bool,
 }
 
@@ -230,14 +230,17 @@ impl Known {
         self.presized.unfilled()
     }
 
-    /// Returns whether that size was set by the name alone after the last close: no close has it to judge.
+    /// Returns whether that size was set by the name alone after the last close of one who made or changed it: no close has it to judge.
     pub const fn sized_since_close(&self) -> bool {
         self.presized.since_close
     }
 
-    /// Notes that a descriptor of a handle for writing is being closed.
-    pub const fn note_close(&mut self) {
-        self.presized.since_close = false;
+    /// Notes that a descriptor that `opener` opened for writing is being closed. Who has neither made nor changed the file by
+    /// one leaves it as it was (`touch`).
+    pub fn note_close(&mut self, opener: ProcessId) {
+        if self.hands.contains(&opener) {
+            self.presized.since_close = false;
+        }
     }
 
     /// Notes that it was given another name as what it is: a size set since the last close is not to be filled any more.
@@ -445,14 +448,15 @@ mod tests {
     fn size_set_by_name_is_not_judged_until_a_handle_has_to_do_with_it() {
         let sized = || {
             let mut k = known();
-            k.note_close();
+            k.note_made(ProcessId::default());
+            k.note_close(ProcessId::default());
             k.note_truncate(10, true, Timestamp(1));
             k.note_truncate(20, true, Timestamp(1));
             assert!(k.unfilled() && k.sized_since_close());
             k
         };
         let ends: [fn(&mut Known); 3] = [
-            Known::note_close,
+            |k| k.note_close(ProcessId::default()),
             |k| k.note_write(0, b"0", Timestamp(2)),
             |k| k.note_truncate(15, false, Timestamp(2)),
         ];
@@ -461,6 +465,10 @@ mod tests {
             end(&mut k);
             assert!(k.unfilled() && !k.sized_since_close());
         }
+        let mut k = sized();
+        k.note_end(ProcessId::default());
+        k.note_close(ProcessId::default());
+        assert!(k.sized_since_close(), "who closes it has not changed it");
         let mut k = known();
         k.note_truncate(10, false, Timestamp(1));
         k.note_truncate(20, true, Timestamp(1));

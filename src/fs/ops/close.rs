@@ -31,7 +31,7 @@ impl Filesystem {
         let (closer, killed) = self.look_at_closer(caller).await;
         {
             let mut k = draft.state.lock();
-            k.note_close();
+            k.note_close(*opener);
             if killed {
                 // Who neither made nor changed it takes nothing from what others have finished; and a scratch file is there
                 // for others to go on with.
