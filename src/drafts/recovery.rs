@@ -22,27 +22,29 @@ pub enum Recovery {
     Interrupt,
     /// Leave it where it is: it was set aside before.
     KeepAside,
-    /// Nothing of it is left, or it never held anything: forget it.
+    /// It never held anything, or what it holds counts for nothing: forget it.
     Forget,
+    /// It was acknowledged, and nothing of it is left: forget it, and say so.
+    Lost,
 }
 
 /// Decides. Nothing that was acknowledged is ever forgotten while its bytes exist.
 pub const fn plan(draft: &DraftRow, found: Found) -> Recovery {
     let size = match found {
+        Found::Missing if draft.saved_at.is_some() => return Recovery::Lost,
         Found::Missing => return Recovery::Forget,
         Found::File(size) => size,
     };
     match draft.state {
         DraftState::Failed | DraftState::Interrupted => Recovery::KeepAside,
         DraftState::Scratch => Recovery::Resume,
-        DraftState::Saved | DraftState::Publishing | DraftState::Queued => {
-            if size == 0 && draft.attempt == 0 { Recovery::Resume } else { Recovery::Queue }
+        DraftState::Saved | DraftState::Publishing | DraftState::Queued if size > 0 || draft.attempt > 0 => {
+            Recovery::Queue
         }
-        DraftState::Open => match (size, draft.base.is_some()) {
-            (0, true) => Recovery::Forget,
-            (0, false) => Recovery::Resume,
-            _ => Recovery::Interrupt,
-        },
+        DraftState::Open if size > 0 => Recovery::Interrupt,
+        // Empty, and nobody has it open any more: beside an object it is dropped (3.8).
+        _ if draft.base.is_some() => Recovery::Forget,
+        _ => Recovery::Resume,
     }
 }
 
@@ -85,13 +87,31 @@ mod tests {
     }
 
     #[test]
+    fn staging_file_that_is_gone_is_a_loss_where_it_was_acknowledged() {
+        let row = draft(DraftState::Open, false);
+        assert_eq!(plan(&row, Found::Missing), Recovery::Forget);
+        let row = DraftRow { saved_at: Some(Timestamp(1)), ..row };
+        assert_eq!(plan(&row, Found::Missing), Recovery::Lost);
+    }
+
+    #[test]
     fn open_with_bytes_is_interrupted() {
         assert_eq!(plan(&draft(DraftState::Open, false), Found::File(3)), Recovery::Interrupt);
     }
 
     #[test]
     fn empty_placeholder_resumes_and_empty_draft_beside_is_forgotten() {
-        assert_eq!(plan(&draft(DraftState::Open, false), Found::File(0)), Recovery::Resume);
-        assert_eq!(plan(&draft(DraftState::Open, true), Found::File(0)), Recovery::Forget);
+        for state in [DraftState::Open, DraftState::Saved, DraftState::Queued] {
+            assert_eq!(plan(&draft(state, false), Found::File(0)), Recovery::Resume);
+            assert_eq!(plan(&draft(state, true), Found::File(0)), Recovery::Forget);
+        }
+    }
+
+    #[test]
+    fn empty_draft_that_may_be_an_object_already_is_queued() {
+        for beside in [false, true] {
+            let row = DraftRow { attempt: 1, ..draft(DraftState::Publishing, beside) };
+            assert_eq!(plan(&row, Found::File(0)), Recovery::Queue);
+        }
     }
 }

@@ -59,15 +59,12 @@ impl Filesystem {
     fn recover_one(self: &Arc<Self>, record: &DraftRow, what: Recovery) -> FsResult<()> {
         match what {
             Recovery::KeepAside => Ok(()),
-            Recovery::Forget => {
-                if record.saved_at.is_some() {
-                    tracing::error!("{}: the staging file of an acknowledged draft is gone", record.wanted);
-                    self.catalog.event(Clock.now(), "lost", &record.wanted, "its staging file is gone");
-                }
-                self.catalog.remove_draft(&record.id, Clock.now())?;
-                self.staging.remove(&record.id);
-                Ok(())
+            Recovery::Lost => {
+                tracing::error!("{}: the staging file of an acknowledged draft is gone", record.wanted);
+                self.catalog.event(Clock.now(), "lost", &record.wanted, "its staging file is gone");
+                self.forget(record)
             }
+            Recovery::Forget => self.forget(record),
             Recovery::Interrupt => {
                 let reason = "the daemon ended while it was being written";
                 self.catalog.event(
@@ -100,5 +97,11 @@ impl Filesystem {
                 Ok(())
             }
         }
+    }
+
+    fn forget(&self, record: &DraftRow) -> FsResult<()> {
+        self.catalog.remove_draft(&record.id, Clock.now())?;
+        self.staging.remove(&record.id);
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ use crate::support::mount::{Kind, Setup, TestMount, content, eventually, sha};
 on_both_stores! {
     s3_9_killed_writer_publishes_nothing,
     s3_9_killed_writer_beside_an_object_publishes_nothing,
+    s3_8_empty_draft_beside_an_object_is_dropped_when_the_daemon_was_killed,
 }
 
 /// The bytes of every staging file.
@@ -49,6 +50,21 @@ fn s3_9_killed_writer_beside_an_object_publishes_nothing(kind: Kind) {
         eventually("it is noticed", || mount.names("documents") == ["a.pdf"]);
     }
     mount.stop_with_code();
+    mount.expect_objects(&[("documents/a.pdf", &content(1, 5000))]);
+}
+
+/// 3.8: its last close is the daemon's end, whatever an earlier close had saved of it.
+fn s3_8_empty_draft_beside_an_object_is_dropped_when_the_daemon_was_killed(kind: Kind) {
+    let mut mount = Setup::new(kind).object("documents/a.pdf", content(1, 5000)).start();
+    let mut writer = mount.actor();
+    writer.run("fd = os.open(p('documents/a.pdf'), os.O_RDWR); os.ftruncate(fd, 0); os.close(os.dup(fd))");
+    assert_eq!(mount.drafts("waiting"), 1);
+    mount.kill();
+    drop(writer);
+    mount.start();
+    assert_eq!(mount.names("documents"), ["a.pdf"]);
+    assert_eq!(mount.read("documents/a.pdf"), content(1, 5000));
+    mount.stop();
     mount.expect_objects(&[("documents/a.pdf", &content(1, 5000))]);
 }
 
