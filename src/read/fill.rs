@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::error::ReadError;
 use super::fetch::{Admission, Target};
-use super::inflight::{Ended, Purpose};
+use super::flight::{Ended, Purpose};
 use super::object::SETTLE_SIZE;
 use super::{ObjectReader, OpenObject, REQUESTS_FILL};
 use crate::cache::{BLOCK, CachedObject};

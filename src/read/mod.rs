@@ -18,6 +18,7 @@ mod assembly;
 mod error;
 mod fetch;
 mod fill;
+mod flight;
 mod inflight;
 mod object;
 pub mod plan;

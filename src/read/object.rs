@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::ObjectReader;
 use super::error::ReadError;
 use super::fetch::{Admission, Target};
-use super::inflight::{Ended, Fetch, Purpose};
+use super::flight::{Ended, Fetch, Purpose};
 use super::plan::{FIRST, FetchPlan, History};
 use crate::cache::{BLOCK, Version, to_usize};
 use crate::types::ByteRange;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::fetch::{Admission, Target};
-use super::inflight::{Ended, Purpose};
+use super::flight::{Ended, Purpose};
 use super::{ObjectReader, OpenObject};
 use crate::cache::{BLOCK, pieces};
 use crate::types::ByteRange;

@@ -16,11 +16,11 @@ use tokio::time::{Instant, timeout};
 
 use super::assembly::{Assembly, Filled, Took};
 use super::error::ReadError;
-use super::inflight::Fetch;
+use super::flight::Fetch;
 use super::pressure::Pressure;
 use crate::cache::{BLOCK, CachedObject, Reservation, Version};
 use crate::store::{ObjectBody, ObjectStore, StoreError};
-use crate::types::{OnDamage, Sha256Hex};
+use crate::types::{ByteRange, OnDamage, Sha256Hex};
 
 /// A range that arrives damaged this often stays damaged.
 const DAMAGED_TRIES: u32 = 3;
@@ -108,32 +108,23 @@ impl Transfer<'_> {
         began: Instant,
         sink: &mut impl FnMut(Filled),
     ) -> Result<(), StoreError> {
-        let key = &self.version().key;
         let rest = assembly.rest();
         let whole = rest.start == 0 && rest.end == self.version().size;
         // long enough for a slow store, short enough to try another connection before the patience ends
         let stall = (self.patience / 3).min(self.patience.saturating_sub(began.elapsed()));
         let stalled = |_| StoreError::Unavailable("it sends nothing".to_owned());
-        // asked for without a range, the whole comes with the store's checksum
-        let request = self.store.get(key, (!whole).then_some(rest), Some(&self.version().etag));
         let asked = Instant::now();
-        let mut body = timeout(stall, request).await.map_err(stalled)??;
-        self.pressure.answered(asked.elapsed());
+        // asked for without a range, the whole comes with the store's checksum
+        let mut body = timeout(stall, self.ask((!whole).then_some(rest))).await.map_err(stalled)??;
         self.check(&body, assembly)?;
         // one that broke off goes on in parts, but is handed on whole where its digest is to be looked at first
         let held = whole || self.is_digested(assembly);
         let mut measured = None;
         loop {
-            if let Some(bytes) = assembly.lacks_room() {
-                let at = assembly.rest().start;
-                let room = if let Some(room) = self.room_at_once(at, bytes) {
-                    room
-                } else {
-                    // what comes after it has waited in buffers on the way, and tells nothing of the store
-                    measured.get_or_insert_with(|| (at - rest.start, asked.elapsed()));
-                    self.wait_for_room(at, bytes).await
-                };
-                assembly.set_room(room);
+            let so_far = (assembly.rest().start - rest.start, asked.elapsed());
+            if self.make_room(assembly).await {
+                // what comes after it has waited in buffers on the way, and tells nothing of the store
+                measured.get_or_insert(so_far);
             }
             match timeout(stall, assembly.take_from(&mut body.bytes)).await.map_err(stalled)?? {
                 Took::Some => {}
@@ -161,6 +152,28 @@ impl Transfer<'_> {
         }
         assembly.take_filled().for_each(sink);
         Ok(())
+    }
+
+    /// Asks the store for `range` of the version, or for all of it.
+    async fn ask(&self, range: Option<ByteRange>) -> Result<ObjectBody, StoreError> {
+        let asked = Instant::now();
+        let body = self.store.get(&self.version().key, range, Some(&self.version().etag)).await?;
+        self.pressure.answered(asked.elapsed());
+        Ok(body)
+    }
+
+    /// Gives `assembly` room for what comes next, where it has none. Returns whether that had to be waited for.
+    async fn make_room(&mut self, assembly: &mut Assembly) -> bool {
+        let Some(bytes) = assembly.lacks_room() else { return false };
+        let at = assembly.rest().start;
+        let at_once = self.room_at_once(at, bytes);
+        let waits = at_once.is_none();
+        let room = match at_once {
+            Some(room) => room,
+            None => self.wait_for_room(at, bytes).await,
+        };
+        assembly.set_room(room);
+        waits
     }
 
     /// Returns room for the next `bytes`, which begin at `at`, where they may come at once: their reader is near, and there are
