@@ -263,7 +263,6 @@ impl HostFile {
     /// Writes `run`, then marks its chunks.
     pub(super) fn write(&self, run: &Run, via: Via) -> io::Result<()> {
         let mut direct = self.direct.lock();
-        self.room.lock().find(&self.data, run.range(), self.present_bytes(), self.size);
         if via == Via::PageCache || !direct.write(&self.data, run.extents())? {
             run.extents().iter().try_for_each(|extent| self.write_to_pages(extent))?;
         }
@@ -281,6 +280,7 @@ impl HostFile {
     }
 
     fn write_to_pages(&self, extent: &Extent) -> io::Result<()> {
+        self.room.lock().find(&self.data, extent.range(), self.present_bytes(), self.size);
         for (piece, at) in extent.bytes.chunks(WRITE_PIECE).zip((extent.offset..).step_by(WRITE_PIECE)) {
             self.data.write_all_at(piece, at)?;
         }

@@ -2,8 +2,7 @@
 //!
 //! By itself ext4 keeps account of each 4 KiB of a buffered write until it knows where that goes (delayed allocation): longer
 //! than copying the bytes took. Asked with fallocate(2), it finds room for megabytes at once. That waits for its journal, and
-//! the writer with it, so it is done rarely and for much at a time. Writes past the page cache gain by it, too: each would look
-//! for room by itself.
+//! the writer with it, so it is done rarely and for much at a time.
 
 use std::fs::File;
 

@@ -37,10 +37,16 @@ impl Run {
         &self.checksums
     }
 
-    /// Returns whether `next` can be written with it: it begins where this ends, and both together are not too large.
+    /// Returns whether there may be more of it: it is of whole blocks, which go past the page cache, and not too long.
+    pub(super) fn can_grow(&self) -> bool {
+        let here = self.range();
+        here.start.is_multiple_of(BLOCK) && here.end.is_multiple_of(BLOCK) && here.len() < MOST
+    }
+
+    /// Returns whether `next` can be written with it: a block that begins where this ends.
     pub(super) fn can_take(&self, next: &Self) -> bool {
         let (here, next) = (self.range(), next.range());
-        here.end == next.start && here.len() + next.len() <= MOST
+        self.can_grow() && here.end == next.start && next.len() == BLOCK
     }
 
     /// Puts `next` behind it, which [`Run::can_take`] has agreed to.
@@ -57,9 +63,20 @@ mod tests {
     use super::*;
     use crate::cache::chunks::to_usize;
 
+    fn run_of(offset: u64, len: u64) -> Run {
+        let bytes = Bytes::from(vec![0; to_usize(len)]);
+        Run::new(Extent { offset, bytes }, vec![u32::try_from(offset / BLOCK).unwrap(); 16])
+    }
+
     fn run(block: u64) -> Run {
-        let bytes = Bytes::from(vec![0; to_usize(BLOCK)]);
-        Run::new(Extent { offset: block * BLOCK, bytes }, vec![u32::try_from(block).unwrap(); 16])
+        run_of(block * BLOCK, BLOCK)
+    }
+
+    #[test]
+    fn run_is_of_whole_blocks_only() {
+        let part = run_of(9 * BLOCK, BLOCK / 2);
+        assert!(!run(8).can_take(&part) && !part.can_grow());
+        assert!(!run_of(8 * BLOCK + BLOCK / 2, BLOCK / 2).can_take(&run(9)));
     }
 
     #[test]

@@ -204,7 +204,9 @@ impl Queue<'_> {
                 && Arc::ptr_eq(&next.object, &first.object)
                 && first.run.can_take(&next.run))
         };
-        while let Some(at) = self.waiting.iter().position(|job| follows(first, job)) {
+        while first.run.can_grow()
+            && let Some(at) = self.waiting.iter().position(|job| follows(first, job))
+        {
             if let Some(Job::Write(next)) = self.waiting.remove(at) {
                 first.run.take(next.run);
             }
