@@ -22,7 +22,9 @@ pub enum Recovery {
     Interrupt,
     /// Leave it where it is: it was set aside before.
     KeepAside,
-    /// It never held anything, or what it holds counts for nothing: forget it.
+    /// Empty beside an object, where it counts for nothing once nobody has it open (3.8): drop it.
+    Drop,
+    /// Nothing of it is left, and nothing was acknowledged: forget it.
     Forget,
     /// It was acknowledged, and nothing of it is left: forget it, and say so.
     Lost,
@@ -38,13 +40,14 @@ pub const fn plan(draft: &DraftRow, found: Found) -> Recovery {
     match draft.state {
         DraftState::Failed | DraftState::Interrupted => Recovery::KeepAside,
         DraftState::Scratch => Recovery::Resume,
+        _ if size == 0 && draft.base.is_some() => Recovery::Drop,
+        DraftState::Open if size > 0 => Recovery::Interrupt,
+        DraftState::Open => Recovery::Resume,
+        // an empty one that was on its way to the store may be an object already
         DraftState::Saved | DraftState::Publishing | DraftState::Queued if size > 0 || draft.attempt > 0 => {
             Recovery::Queue
         }
-        DraftState::Open if size > 0 => Recovery::Interrupt,
-        // Empty, and nobody has it open any more: beside an object it is dropped (3.8).
-        _ if draft.base.is_some() => Recovery::Forget,
-        _ => Recovery::Resume,
+        DraftState::Saved | DraftState::Publishing | DraftState::Queued => Recovery::Resume,
     }
 }
 
@@ -100,18 +103,18 @@ mod tests {
     }
 
     #[test]
-    fn empty_placeholder_resumes_and_empty_draft_beside_is_forgotten() {
+    fn empty_placeholder_resumes_and_empty_draft_beside_is_dropped() {
         for state in [DraftState::Open, DraftState::Saved, DraftState::Queued] {
             assert_eq!(plan(&draft(state, false), Found::File(0)), Recovery::Resume);
-            assert_eq!(plan(&draft(state, true), Found::File(0)), Recovery::Forget);
+            assert_eq!(plan(&draft(state, true), Found::File(0)), Recovery::Drop);
         }
     }
 
     #[test]
-    fn empty_draft_that_may_be_an_object_already_is_queued() {
-        for beside in [false, true] {
+    fn empty_draft_that_may_be_an_object_already_is_queued_unless_it_is_beside_one() {
+        for (beside, then) in [(false, Recovery::Queue), (true, Recovery::Drop)] {
             let row = DraftRow { attempt: 1, ..draft(DraftState::Publishing, beside) };
-            assert_eq!(plan(&row, Found::File(0)), Recovery::Queue);
+            assert_eq!(plan(&row, Found::File(0)), then);
         }
     }
 }

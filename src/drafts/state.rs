@@ -24,7 +24,8 @@ pub struct CloseFacts {
     pub write_error: bool,
     /// It was given a size before its data, and parts of that were never written.
     pub unfilled: bool,
-    /// That size was set by the name alone, after the last FLUSH: the kernel sends a RELEASE some time after the close.
+    /// That size was set by the name alone, and no close of one who made or changed the file came after it. The kernel sends a
+    /// RELEASE some time after the close.
     pub sized_since_close: bool,
 }
 
@@ -55,6 +56,9 @@ impl CloseFacts {
 pub const fn on_flush(f: CloseFacts) -> CloseAction {
     if f.is_nothing() {
         return CloseAction::Nothing;
+    }
+    if !f.scratch && f.sized_since_close && !f.write_error && !f.killed {
+        return CloseAction::Wait; // saved, it would be taken for finished at the next start
     }
     if f.scratch || !f.by_opener || !f.last {
         return if f.changed { CloseAction::Save } else { CloseAction::Nothing };
@@ -155,6 +159,7 @@ mod tests {
     fn size_set_since_the_close_waits_for_a_writer() {
         let f = CloseFacts { wrote: false, unfilled: true, sized_since_close: true, ..WRITTEN };
         assert_eq!(on_release(f), CloseAction::Wait);
+        assert_eq!(on_flush(CloseFacts { last: false, ..f }), CloseAction::Wait);
         for f in [CloseFacts { killed: true, ..f }, CloseFacts { write_error: true, ..f }] {
             assert!(matches!(on_release(f), CloseAction::Interrupt(_)));
         }

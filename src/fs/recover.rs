@@ -16,8 +16,15 @@ impl Filesystem {
     pub fn recover(self: &Arc<Self>) -> FsResult<()> {
         let records = self.catalog.drafts()?;
         for record in &records {
-            let found = std::fs::metadata(self.staging.path(&record.id))
-                .map_or(Found::Missing, |m| Found::File(m.len()));
+            let path = self.staging.path(&record.id);
+            let found = match std::fs::metadata(&path) {
+                Ok(file) => Found::File(file.len()),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Found::Missing,
+                Err(e) => {
+                    tracing::error!("{}: left where it is: {}: {e}", record.wanted, path.display());
+                    continue;
+                }
+            };
             self.recover_one(record, plan(record, found))?;
         }
         self.look_for_all_overwritten()
@@ -65,6 +72,12 @@ impl Filesystem {
                 self.forget(record)
             }
             Recovery::Forget => self.forget(record),
+            Recovery::Drop => {
+                if let Some(entry) = self.catalog.entry_by_row(record.row)? {
+                    self.drop_unused(entry.ino);
+                }
+                Ok(())
+            }
             Recovery::Interrupt => {
                 let reason = "the daemon ended while it was being written";
                 self.catalog.event(
@@ -100,6 +113,7 @@ impl Filesystem {
     }
 
     fn forget(&self, record: &DraftRow) -> FsResult<()> {
+        self.catalog.call_off_delete(record.row)?; // of which nothing is left to delete
         self.catalog.remove_draft(&record.id, Clock.now())?;
         self.staging.remove(&record.id);
         Ok(())

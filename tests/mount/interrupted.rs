@@ -11,6 +11,7 @@ on_both_stores! {
     s3_9_killed_writer_publishes_nothing,
     s3_9_killed_writer_beside_an_object_publishes_nothing,
     s3_8_empty_draft_beside_an_object_is_dropped_when_the_daemon_was_killed,
+    s3_8_empty_draft_with_a_delete_is_left_to_it_when_the_daemon_was_killed,
 }
 
 /// The bytes of every staging file.
@@ -64,6 +65,23 @@ fn s3_8_empty_draft_beside_an_object_is_dropped_when_the_daemon_was_killed(kind:
     mount.start();
     assert_eq!(mount.names("documents"), ["a.pdf"]);
     assert_eq!(mount.read("documents/a.pdf"), content(1, 5000));
+    mount.stop();
+    mount.expect_objects(&[("documents/a.pdf", &content(1, 5000))]);
+}
+
+/// Another process has deleted it while it had content (3.4), which its writer has cut since.
+fn s3_8_empty_draft_with_a_delete_is_left_to_it_when_the_daemon_was_killed(kind: Kind) {
+    let config = "[write]\nfree_floor = \"1MiB\"\ndelete_after = \"1h\"\n";
+    let mut mount = Setup::new(kind).config(config).object("documents/a.pdf", content(1, 5000)).start();
+    let mut writer = mount.actor();
+    writer.run("fd = os.open(p('documents/a.pdf'), os.O_RDWR | os.O_TRUNC); write_all(fd, b'new'); os.close(os.dup(fd))");
+    assert_eq!(mount.drafts("waiting"), 1);
+    mount.actor().run("[os.unlink(p('documents/' + n)) for n in os.listdir(p('documents')) if n != 'a.pdf']");
+    writer.run("os.ftruncate(fd, 0)");
+    mount.kill();
+    drop(writer);
+    mount.start();
+    assert_eq!(mount.names("documents"), ["a.pdf"]);
     mount.stop();
     mount.expect_objects(&[("documents/a.pdf", &content(1, 5000))]);
 }

@@ -83,7 +83,7 @@ impl Filesystem {
 
     /// Returns whether another process has deleted the draft as saved content (3.4): it is not published any more, and what
     /// becomes of it is decided when the delete is due.
-    fn is_deleted(&self, draft: &Draft) -> FsResult<bool> {
+    pub(super) fn is_deleted(&self, draft: &Draft) -> FsResult<bool> {
         let row = draft.state.lock().row;
         Ok(self.catalog.entry_by_row(row)?.is_some_and(|entry| entry.shown == Shown::Hidden))
     }

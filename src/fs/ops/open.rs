@@ -415,6 +415,7 @@ impl Filesystem {
     pub(in crate::fs) fn drop_unused(&self, ino: Ino) {
         let Ok(Some(draft)) = self.local(ino) else { return };
         let unused = draft.state.lock().beside.is_some()
+            && !self.is_deleted(&draft).unwrap_or(true) // the end of its delete decides then
             && on_release(close_facts(&draft, true, true)) == CloseAction::Nothing;
         if unused && let Err(e) = self.forget_beside(&draft) {
             tracing::warn!("an unused draft could not be forgotten: {e}");
