@@ -287,7 +287,9 @@ async fn large_request_waits_for_its_reader_and_is_given_up_by_and_by() {
     for offset in (8 * MIB..size).step_by(128 * KIB) {
         assert!(object.read(offset as u64, 128 * KIB).await.unwrap() == bytes[offset..offset + 128 * KIB]);
     }
-    assert_eq!(lab.reader.stats().fetched_bytes, 2 * size as u64);
+    // each byte once, but for what was in memory only and had to go
+    let twice = lab.reader.stats().fetched_bytes - 2 * size as u64;
+    assert!(twice <= lab.cache.stats().unwritten_bytes, "{twice}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

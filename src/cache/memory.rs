@@ -112,9 +112,14 @@ impl Memory {
         self.front.lock()
     }
 
-    /// Puts `extent` into the front; see [`Front::insert`].
-    pub(super) fn insert(&self, file: FileId, extent: Extent, dirty: bool, unread: bool) {
-        self.front().insert(file, extent, dirty, unread);
+    /// Puts `extent` into the front; see [`Front::insert`]. `queue` puts it on its way to disk and returns whether it is: who
+    /// finds it here can rely on that, and the writer on finding it here.
+    pub(super) fn insert(&self, file: FileId, extent: Extent, unread: bool, queue: impl FnOnce() -> bool) {
+        {
+            let mut front = self.front();
+            let dirty = queue();
+            front.insert(file, extent, dirty, unread);
+        }
         self.feed_starving();
     }
 
@@ -342,8 +347,8 @@ mod tests {
     #[test]
     fn try_reserve_evicts_what_was_read_but_not_what_is_fetched_ahead() {
         let memory = Memory::new(2 * BLOCK);
-        memory.insert(FILE, extent(&memory, 0, BLOCK), false, false);
-        memory.insert(FILE, extent(&memory, BLOCK, BLOCK), false, true);
+        memory.insert(FILE, extent(&memory, 0, BLOCK), false, || false);
+        memory.insert(FILE, extent(&memory, BLOCK, BLOCK), true, || false);
         assert!(memory.try_reserve(BLOCK).is_some());
         assert!(memory.front().extent_end(FILE, 0).is_none());
         assert!(memory.front().extent_end(FILE, BLOCK).is_some());
@@ -353,8 +358,8 @@ mod tests {
     #[tokio::test]
     async fn reserve_for_a_waiting_reader_evicts_what_is_fetched_ahead() {
         let memory = Memory::new(2 * BLOCK);
-        memory.insert(FILE, extent(&memory, 0, BLOCK), false, true);
-        memory.insert(FILE, extent(&memory, BLOCK, BLOCK), false, true);
+        memory.insert(FILE, extent(&memory, 0, BLOCK), true, || false);
+        memory.insert(FILE, extent(&memory, BLOCK, BLOCK), true, || false);
         let _room = memory.reserve(2 * BLOCK).await;
         assert!(memory.front().extent_end(FILE, 0).is_none());
     }
@@ -395,7 +400,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(memory.try_reserve(1).is_none());
-        memory.insert(FILE, late, false, true);
+        memory.insert(FILE, late, true, || false);
         assert!(waiting.await.unwrap());
     }
 
@@ -414,9 +419,10 @@ mod tests {
         let all = ByteRange { start: 0, end: BLOCK };
         wakes(|m| extent(m, 0, BLOCK), |_, lent| drop(lent)).await;
         wakes(|m| m.try_reserve(BLOCK), |_, room| drop(room)).await;
-        wakes(|m| m.insert(FILE, extent(m, 0, BLOCK), true, false), |m, ()| m.set_clean(FILE, all)).await;
-        wakes(|m| m.insert(FILE, extent(m, 0, BLOCK), false, true), |m, ()| m.set_read(FILE, all)).await;
-        wakes(|m| m.insert(FILE, extent(m, 0, BLOCK), false, true), |m, ()| m.pass(FILE, all, false)).await;
+        wakes(|m| m.insert(FILE, extent(m, 0, BLOCK), false, || true), |m, ()| m.set_clean(FILE, all)).await;
+        wakes(|m| m.insert(FILE, extent(m, 0, BLOCK), true, || false), |m, ()| m.set_read(FILE, all)).await;
+        wakes(|m| m.insert(FILE, extent(m, 0, BLOCK), true, || false), |m, ()| m.pass(FILE, all, false))
+            .await;
         let starving = |m: &Memory| {
             m.starving.fetch_add(1, Ordering::Relaxed);
         };

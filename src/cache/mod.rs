@@ -11,8 +11,8 @@
 //! * The disk never makes a reader fail or wait (`disk`, `writer`).
 //!
 //! # Locking
-//! open objects → an object's host → index → directory; memory front → chunk table. No other lock is taken inside
-//! those on the right.
+//! open objects → an object's host → index → directory; memory front → chunk table, the disk's pause. No other lock is
+//! taken inside those on the right.
 
 mod chunks;
 mod dir;

@@ -180,14 +180,10 @@ impl CachedObject {
     /// Takes in `extent`, whole chunks inside one block, with their checksums. It is in memory when this returns and on
     /// its way to disk.
     pub fn insert(self: &Arc<Self>, extent: Extent, checksums: Vec<u32>, reader: Reader) {
-        let range = extent.range();
-        self.shared.counters.inserted_bytes.add(range.len());
-        // dirty first: once it is queued, the writer may be done at any moment
-        self.shared.memory.insert(self.id, extent.clone(), true, reader == Reader::Comes);
-        let write = Write { object: Arc::clone(self), run: Run::new(extent, checksums), reader };
-        if !self.shared.queue_write(write) {
-            self.shared.memory.set_clean(self.id, range);
-        }
+        self.shared.counters.inserted_bytes.add(extent.range().len());
+        let write = Write { object: Arc::clone(self), run: Run::new(extent.clone(), checksums), reader };
+        let unread = reader == Reader::Comes;
+        self.shared.memory.insert(self.id, extent, unread, || self.shared.queue_write(write));
     }
 
     /// Tells that a sequential reader has left `range` behind.
