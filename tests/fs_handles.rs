@@ -11,7 +11,7 @@ use cairnfs::catalog::Catalog;
 use cairnfs::drafts::create::{SameBytes, WeakStore};
 use cairnfs::drafts::guard::Guard;
 use cairnfs::drafts::staging::Staging;
-use cairnfs::fs::{Caller, Filesystem, FsError, Options, Ownership, Parts, SetAttr};
+use cairnfs::fs::{Caller, Filesystem, FsError, Looked, Options, Ownership, Parts, SetAttr};
 use cairnfs::layout::{Layout, LayoutOptions, builtin_domains};
 use cairnfs::read::{ObjectReader, ReadOptions};
 use cairnfs::store::{Capabilities, DirStore, MetadataPlace, ObjectStore};
@@ -94,6 +94,17 @@ async fn written(fs: &Arc<Filesystem>, bytes: &[u8]) -> (Ino, u64) {
     (ino, fh)
 }
 
+/// Sets the size of `ino` by its name alone, as truncate(2) does.
+async fn size_by_name(fs: &Arc<Filesystem>, ino: Ino) {
+    let size = SetAttr { size: Some(5000), ..SetAttr::default() };
+    fs.setattr(caller(), ino, size).await.unwrap();
+}
+
+async fn lookup_a_pdf(fs: &Arc<Filesystem>) -> Result<Looked, FsError> {
+    let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
+    fs.lookup(caller(), documents, b"a.pdf").await
+}
+
 /// A file system with `documents/a.pdf`, closed and not released yet, that waits for an hour to be published.
 async fn acknowledged(home: &Path) -> (Arc<Filesystem>, u64) {
     let fs = filesystem(home, 60 * MINUTE);
@@ -136,11 +147,9 @@ async fn release_does_not_judge_a_size_set_by_name_after_the_close() {
     let fs = filesystem(home.path(), Duration::ZERO);
     let (ino, fh) = made(&fs, b"a.pdf").await;
     fs.flush(caller(), ino, fh).await.unwrap();
-    let size = SetAttr { size: Some(5000), ..SetAttr::default() };
-    fs.setattr(caller(), ino, size).await.unwrap();
+    size_by_name(&fs, ino).await;
     fs.release(fh).await;
-    let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
-    let found = fs.lookup(caller(), documents, b"a.pdf").await.unwrap();
+    let found = lookup_a_pdf(&fs).await.unwrap();
     assert_eq!((found.attr.ino, found.attr.size), (ino, 5000));
     // who opens it for writing and fills it in has a document
     let opened = fs.open(caller(), ino, libc::O_WRONLY).await.unwrap();
@@ -158,13 +167,11 @@ async fn close_without_a_change_does_not_judge_a_size_set_by_name() {
     let (ino, fh) = made(&fs, b"a.pdf").await;
     fs.flush(caller(), ino, fh).await.unwrap();
     fs.release(fh).await;
-    let size = SetAttr { size: Some(5000), ..SetAttr::default() };
-    fs.setattr(caller(), ino, size).await.unwrap();
+    size_by_name(&fs, ino).await;
     let touched = fs.open(caller(), ino, libc::O_WRONLY).await.unwrap().fh;
     fs.flush(caller(), ino, touched).await.unwrap();
     fs.release(touched).await;
-    let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
-    let found = fs.lookup(caller(), documents, b"a.pdf").await.unwrap();
+    let found = lookup_a_pdf(&fs).await.unwrap();
     assert_eq!((found.attr.ino, found.attr.size), (ino, 5000));
 }
 
@@ -182,8 +189,7 @@ async fn release_after_a_size_set_by_name_and_a_rename_publishes_the_file() {
         }
         let (ino, fh) = made(&fs, b"new.pdf").await;
         fs.flush(caller(), ino, fh).await.unwrap();
-        let size = SetAttr { size: Some(5000), ..SetAttr::default() };
-        fs.setattr(caller(), ino, size).await.unwrap();
+        size_by_name(&fs, ino).await;
         fs.rename(caller(), documents, b"new.pdf", documents, b"a.pdf", 0).await.unwrap();
         // a reader in between ends nothing
         let reader = fs.open(caller(), ino, libc::O_RDONLY).await.unwrap().fh;
@@ -205,13 +211,11 @@ async fn release_judges_a_size_set_by_name_before_the_close() {
     let home = tempfile::tempdir().unwrap();
     let fs = filesystem(home.path(), Duration::ZERO);
     let (ino, fh) = made(&fs, b"a.pdf").await;
-    let size = SetAttr { size: Some(5000), ..SetAttr::default() };
-    fs.setattr(caller(), ino, size).await.unwrap();
+    size_by_name(&fs, ino).await;
     // this process can be seen to hold nothing, since there is no mount: the flush is the last close
     assert!(matches!(fs.flush(caller(), ino, fh).await, Err(FsError::Io(_))));
     fs.release(fh).await;
-    let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
-    assert!(matches!(fs.lookup(caller(), documents, b"a.pdf").await, Err(FsError::NotFound)));
+    assert!(matches!(lookup_a_pdf(&fs).await, Err(FsError::NotFound)));
 }
 
 /// A handle that this run does not know is opened by its inode, counts from then on, and no longer than until its release.
