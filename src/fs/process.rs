@@ -17,12 +17,18 @@ const MAX_PROCESSES: usize = 256;
 /// Returns the process that the thread `tid` belongs to; `None` where it is gone (or the kernel gave no number, as
 /// for write-back from the page cache).
 pub fn of_thread(tid: u32) -> Option<ProcessId> {
+    let tgid = number_of(tid)?;
+    Some(ProcessId { tgid, start: start_time(tgid)? })
+}
+
+/// Returns the number of that process only. Unlike [`of_thread`], and [`killed`], it never waits for one that is in the middle
+/// of execve.
+pub fn number_of(tid: u32) -> Option<u32> {
     if tid == 0 {
         return None;
     }
     let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-    let tgid = field(&status, "Tgid:")?.parse().ok()?;
-    Some(ProcessId { tgid, start: start_time(tgid)? })
+    field(&status, "Tgid:")?.parse().ok()
 }
 
 /// Returns whether the process is still there: a later process with its number is another one.
@@ -76,34 +82,40 @@ pub enum Holds {
 
 /// Looks whether `p` or one of its children can write to one of the inodes `inos` of the file system whose device number
 /// is `device` (`major:minor`): by a descriptor or a mapping. Asks nothing of that file system.
+///
+/// A child that still shares the memory of its parent is about to run another program (posix_spawn(3), vfork(2)): what of its
+/// descriptors ends there is no hold. One that it is to keep, its parent has open for as long.
 pub fn holds(p: ProcessId, inos: &[Ino], device: &str) -> Holds {
     let wanted: Vec<String> = inos.iter().map(ToString::to_string).collect();
-    let mut queue = vec![p.tgid];
+    let mut queue = vec![(p.tgid, None)];
     let mut seen = HashSet::new();
-    while let Some(pid) = queue.pop() {
+    while let Some((pid, parent)) = queue.pop() {
         if !seen.insert(pid) {
             continue;
         }
         if seen.len() > MAX_PROCESSES {
             return Holds::Unknown;
         }
-        match holds_itself(pid, &wanted, device) {
+        // asked first: it waits for an execve that is under way, after which those descriptors are gone
+        let spawned = parent.is_some_and(|parent| shares_memory(pid, parent));
+        match holds_itself(pid, &wanted, device, spawned) {
             // A child that ended meanwhile holds nothing.
             Holds::Unknown if pid != p.tgid && !std::path::Path::new(&format!("/proc/{pid}")).exists() => {}
             Holds::No => {}
             other => return other,
         }
-        queue.extend(children(pid));
+        queue.extend(children(pid).into_iter().map(|child| (child, Some(pid))));
     }
     Holds::No
 }
 
-fn holds_itself(pid: u32, wanted: &[String], device: &str) -> Holds {
+/// `spawned`: neither its mappings, which are its parent's, nor the descriptors that end with an execve count.
+fn holds_itself(pid: u32, wanted: &[String], device: &str, spawned: bool) -> Holds {
     let Ok(dir) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return Holds::Unknown };
     let mut mounts = None;
     for info in dir.flatten() {
         let Ok(text) = fs::read_to_string(info.path()) else { continue }; // closed meanwhile
-        if !field(&text, "ino:").is_some_and(|i| wanted.iter().any(|w| w == i)) || !writes(&text) {
+        if !field(&text, "ino:").is_some_and(|i| wanted.iter().any(|w| w == i)) || !writes(&text, spawned) {
             continue;
         }
         let mounts = mounts.get_or_insert_with(|| mounts_of(pid, device));
@@ -111,13 +123,22 @@ fn holds_itself(pid: u32, wanted: &[String], device: &str) -> Holds {
             return Holds::Yes;
         }
     }
-    if maps(pid, wanted, device) { Holds::Yes } else { Holds::No }
+    if !spawned && maps(pid, wanted, device) { Holds::Yes } else { Holds::No }
 }
 
-/// Returns whether a descriptor is open for writing; `flags:` in fdinfo is octal.
-fn writes(fdinfo: &str) -> bool {
+/// Returns whether two processes have one memory (kcmp(2)); `false` where it cannot be told.
+fn shares_memory(one: u32, other: u32) -> bool {
+    /// `KCMP_VM` (linux/kcmp.h).
+    const KCMP_VM: libc::c_long = 1;
+    let (one, other) = (libc::c_long::from(one), libc::c_long::from(other));
+    // SAFETY: the call takes numbers only and touches no memory of this process.
+    unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_VM, 0 as libc::c_long, 0 as libc::c_long) == 0 }
+}
+
+/// Returns whether a descriptor is open for writing, and where that is asked outlives an execve; `flags:` in fdinfo is octal.
+fn writes(fdinfo: &str, past_exec: bool) -> bool {
     let flags = field(fdinfo, "flags:").and_then(|f| i32::from_str_radix(f, 8).ok());
-    flags.is_none_or(|f| f & libc::O_ACCMODE != libc::O_RDONLY)
+    flags.is_none_or(|f| f & libc::O_ACCMODE != libc::O_RDONLY && !(past_exec && f & libc::O_CLOEXEC != 0))
 }
 
 /// The mount ids under which a process sees the device: bind mounts and other namespaces have ids of their own.

@@ -12,6 +12,7 @@ on_both_stores! {
     s3_5_shell_group_makes_one_whole_object,
     s3_5_duplicate_among_several_publishes_nothing,
     s3_5_descriptor_in_a_child_is_waited_for,
+    s3_5_program_about_to_start_is_not_waited_for,
     s3_7_open_for_writing_without_a_change_makes_no_object,
     s3_8_empty_file_is_filled_later_under_its_plain_name,
 }
@@ -150,6 +151,40 @@ fn s3_5_descriptor_in_a_child_is_waited_for(kind: Kind) {
     actor.run("os.close(w); os.waitpid(pid, 0)");
     eventually("the child's end publishes", || mount.keys().len() == 2);
     assert_eq!(mount.object("documents/parent-first.pdf"), b"parent child");
+    mount.stop();
+}
+
+/// 3.5: between posix_spawn's vfork and its execve a child has all descriptors of its parent, also those that end with the
+/// execve. Other threads of a program close files meanwhile.
+fn s3_5_program_about_to_start_is_not_waited_for(kind: Kind) {
+    let mut mount = Setup::new(kind).start();
+    let mut actor = mount.actor();
+    actor.run(
+        "fd = os.open(p('documents/a.pdf'), WRITE_NEW); write_all(fd, b'content'); os.mkfifo(h('gate'))",
+    );
+    // the child opens the gate before its execve, and waits there for somebody who writes
+    actor.run(
+        "starting = threading.Thread(target=lambda: spawn(['/bin/true'], gate=h('gate')), daemon=True); starting.start()\n\
+         while not any(open(f'/proc/self/task/{t}/children').read() for t in os.listdir('/proc/self/task')):\n\
+        \x20   time.sleep(0.001)",
+    );
+    actor.run("os.close(fd)");
+    let at_close = mount.keys();
+    actor.run("os.close(os.open(h('gate'), os.O_WRONLY)); starting.join()");
+    assert_eq!(at_close, ["documents/a.pdf"], "the close has not waited");
+
+    // and at every other moment of a start
+    actor.run(
+        "def start_programs():\n\
+        \x20   while not done:\n\
+        \x20       spawn(['/bin/true'])\n\
+         done = False; starting = threading.Thread(target=start_programs, daemon=True); starting.start()",
+    );
+    for n in 0..50 {
+        actor.run(&format!("write(p('documents/{n}.pdf'), b'{n}')"));
+        assert!(mount.keys().contains(&format!("documents/{n}.pdf")), "the close of {n} has not waited");
+    }
+    actor.run("done = True; starting.join()");
     mount.stop();
 }
 

@@ -38,7 +38,7 @@ fn s5_3_20_deleted_file_is_listed_and_put_back_beside_a_mount(kind: Kind) {
     // once more, and somebody has taken the name
     user.run("os.unlink(p('documents/a.pdf'))");
     eventually("it is in the trash", || mount.keys().is_empty() && mount.trash().len() == 1);
-    fs::write(mount.path("documents/a.pdf"), "another").unwrap();
+    user.run("write(p('documents/a.pdf'), b'another')");
     let key = said(&trash(&mount, &["restore", "documents/a.pdf"])).trim_end().to_owned();
     assert!(is_alternative(&key, "documents/a.pdf"), "{key}");
     assert_eq!(mount.read(&key), content(1, 5000));

@@ -28,7 +28,7 @@ impl Filesystem {
         if self.is_deleted(draft)? {
             return self.save(draft).await;
         }
-        let (closer, killed) = self.look_at_closer(caller).await;
+        let (closer, killed) = self.look_at_closer(caller, draft, *opener).await;
         {
             let mut k = draft.state.lock();
             k.note_close(*opener);
@@ -62,10 +62,25 @@ impl Filesystem {
         }
     }
 
-    /// Returns who closes, and whether a signal has killed it. A process that closes because it is in the middle of
-    /// `execve` cannot be looked at until its close is answered: then nobody is known.
-    async fn look_at_closer(&self, caller: Caller) -> (Option<ProcessId>, bool) {
+    /// Returns who closes, and whether a signal has killed it; nobody where that decides nothing. A process that closes because
+    /// it is in the middle of `execve` cannot be looked at until its close is answered: a program that is started while its
+    /// parent has a file open here must not wait for that, and is not `opener`, nor one who has changed the file.
+    async fn look_at_closer(
+        &self,
+        caller: Caller,
+        draft: &Draft,
+        opener: ProcessId,
+    ) -> (Option<ProcessId>, bool) {
+        let (hands, after_kill) = {
+            let k = draft.state.lock();
+            (k.hands.clone(), k.killed)
+        };
         let look = tokio::task::spawn_blocking(move || {
+            let number = process::number_of(caller.tid);
+            let decides = |number| after_kill || hands.iter().chain([&opener]).any(|p| p.tgid == number);
+            if !number.is_some_and(decides) {
+                return (None, false);
+            }
             let closer = process::of_thread(caller.tid);
             (closer, closer.is_some_and(process::killed))
         });
