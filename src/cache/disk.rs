@@ -101,6 +101,11 @@ impl Disk {
         paused.is_none() && self.dir.is_ours()
     }
 
+    /// Returns whether there is room for all of the pinned version `id`, of `size` bytes, beside what else is open.
+    pub(super) fn has_room(&self, id: FileId, size: u64) -> bool {
+        self.look(|index| index.has_room(id, on_disk(size).saturating_add(map::bytes_on_disk(size))))
+    }
+
     pub(super) fn pin(&self, id: FileId) {
         self.index.lock().pin(id);
     }

@@ -114,6 +114,12 @@ impl Index {
         self.over_budget()
     }
 
+    /// Returns whether there is room for `bytes` of the pinned version `id` in all, beside what else is pinned.
+    pub(super) fn has_room(&self, id: FileId, bytes: u64) -> bool {
+        let own = self.pinned.get(&id).map_or(0, |pinned| pinned.bytes);
+        (self.pinned_bytes - own).saturating_add(bytes) <= self.budget
+    }
+
     /// Asks for `bytes` more for the pinned version `id`.
     pub(super) fn grow(&mut self, id: FileId, bytes: u64) -> Grow {
         let Some(pinned) = self.pinned.get_mut(&id) else { return Grow::Full };
@@ -198,6 +204,8 @@ mod tests {
         index.pin(id(3));
         assert_eq!(index.grow(id(3), 50), Grow::Full);
         assert!(index.has(id(2)));
+        assert!(index.has_room(id(3), 40) && !index.has_room(id(3), 41));
+        assert!(index.has_room(id(1), 100));
     }
 
     #[test]

@@ -225,6 +225,12 @@ impl CachedObject {
         self.shared.disk.as_ref().is_some_and(|d| d.is_usable() && self.version.size <= d.budget() / 2)
     }
 
+    /// Returns whether the disk has room for all of it now, beside what else is open. What keeps the index busy keeps this
+    /// waiting, so not for each read.
+    pub fn has_room(&self) -> bool {
+        self.shared.disk.as_ref().is_some_and(|d| d.has_room(self.id, self.version.size))
+    }
+
     /// Waits for a disk that does not keep up, no longer than `patience`.
     pub async fn wait_for_disk(&self, patience: Duration) {
         if let Some(workers) = self.shared.workers.as_ref().filter(|w| !w.keeps_up())

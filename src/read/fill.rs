@@ -133,7 +133,7 @@ impl ObjectReader {
             if missing == 0 || target.handles.load(Ordering::Acquire) == 0 {
                 return Ok(());
             }
-            if missing >= least || !cached.can_be_kept() {
+            if missing >= least || !cached.can_be_kept() || !cached.has_room() {
                 return Err(not_kept(cached));
             }
             match self.bring_some(target, piece, request).await? {
@@ -194,7 +194,8 @@ enum Brought {
 fn not_kept(cached: &CachedObject) -> ReadError {
     ReadError::Io {
         context: format!("cannot keep '{}' in the cache", cached.version().key),
-        message: "it is larger than half of the disk budget, or there is no room on the disk".to_owned(),
+        message: "it is larger than half of the disk budget, or there is no room beside what is open"
+            .to_owned(),
         errno: 0,
     }
 }
