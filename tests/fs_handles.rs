@@ -159,20 +159,28 @@ async fn release_does_not_judge_a_size_set_by_name_after_the_close() {
     assert_eq!(std::fs::read(home.path().join("store/documents/a.pdf")).unwrap(), [1; 5000]);
 }
 
-/// Nor does the end of one who opened it for writing and changed nothing (`touch`).
+/// Nor does the end of one who opened it for writing and changed nothing (`touch`), be it the process that made it, and be the
+/// release of that handle late.
 #[tokio::test(flavor = "multi_thread")]
 async fn close_without_a_change_does_not_judge_a_size_set_by_name() {
-    let home = tempfile::tempdir().unwrap();
-    let fs = filesystem(home.path(), Duration::ZERO);
-    let (ino, fh) = made(&fs, b"a.pdf").await;
-    fs.flush(caller(), ino, fh).await.unwrap();
-    fs.release(fh).await;
-    size_by_name(&fs, ino).await;
-    let touched = fs.open(caller(), ino, libc::O_WRONLY).await.unwrap().fh;
-    fs.flush(caller(), ino, touched).await.unwrap();
-    fs.release(touched).await;
-    let found = lookup_a_pdf(&fs).await.unwrap();
-    assert_eq!((found.attr.ino, found.attr.size), (ino, 5000));
+    for late in [false, true] {
+        let home = tempfile::tempdir().unwrap();
+        let fs = filesystem(home.path(), Duration::ZERO);
+        let (ino, fh) = made(&fs, b"a.pdf").await;
+        fs.flush(caller(), ino, fh).await.unwrap();
+        if !late {
+            fs.release(fh).await;
+        }
+        size_by_name(&fs, ino).await;
+        let touched = fs.open(caller(), ino, libc::O_WRONLY).await.unwrap().fh;
+        fs.flush(caller(), ino, touched).await.unwrap();
+        if late {
+            fs.release(fh).await;
+        }
+        fs.release(touched).await;
+        let found = lookup_a_pdf(&fs).await.unwrap();
+        assert_eq!((found.attr.ino, found.attr.size), (ino, 5000));
+    }
 }
 
 /// A rename takes the file as it is (3.10): the late release publishes it, beside an object as elsewhere.

@@ -208,11 +208,13 @@ impl Known {
         }
     }
 
-    /// Notes that `opener` is about to have a file that he has just made.
-    pub fn note_made(&mut self, opener: ProcessId) {
-        if self.maker == opener && self.handles == 0 && !self.changed && self.beside.is_none() {
+    /// Notes that `opener` is about to have a file that he has just made; returns whether that is so.
+    pub fn note_made(&mut self, opener: ProcessId) -> bool {
+        let made = self.maker == opener && self.handles == 0 && !self.changed && self.beside.is_none();
+        if made {
             self.note_hand(opener);
         }
+        made
     }
 
     /// Notes that `opener` has one handle for writing less.
@@ -235,12 +237,9 @@ impl Known {
         self.presized.since_close
     }
 
-    /// Notes that a descriptor that `opener` opened for writing is being closed. Who has neither made nor changed the file by
-    /// one leaves it as it was (`touch`).
-    pub fn note_close(&mut self, opener: ProcessId) {
-        if self.hands.contains(&opener) {
-            self.presized.since_close = false;
-        }
+    /// Notes that a descriptor with which the file was made or changed is being closed.
+    pub const fn note_close(&mut self) {
+        self.presized.since_close = false;
     }
 
     /// Notes that it was given another name as what it is: a size set since the last close is not to be filled any more.
@@ -449,14 +448,14 @@ mod tests {
         let sized = || {
             let mut k = known();
             k.note_made(ProcessId::default());
-            k.note_close(ProcessId::default());
+            k.note_close();
             k.note_truncate(10, true, Timestamp(1));
             k.note_truncate(20, true, Timestamp(1));
             assert!(k.unfilled() && k.sized_since_close());
             k
         };
         let ends: [fn(&mut Known); 3] = [
-            |k| k.note_close(ProcessId::default()),
+            Known::note_close,
             |k| k.note_write(0, b"0", Timestamp(2)),
             |k| k.note_truncate(15, false, Timestamp(2)),
         ];
@@ -465,10 +464,6 @@ mod tests {
             end(&mut k);
             assert!(k.unfilled() && !k.sized_since_close());
         }
-        let mut k = sized();
-        k.note_end(ProcessId::default());
-        k.note_close(ProcessId::default());
-        assert!(k.sized_since_close(), "who closes it has not changed it");
         let mut k = known();
         k.note_truncate(10, false, Timestamp(1));
         k.note_truncate(20, true, Timestamp(1));

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
@@ -33,6 +33,8 @@ pub enum Handle {
         writable: bool,
         /// The process that opened it.
         opener: ProcessId,
+        /// The file was made with it, or changed by it.
+        hand: AtomicBool,
     },
 }
 

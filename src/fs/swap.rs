@@ -33,7 +33,7 @@ impl Filesystem {
             return Err(FsError::InUse);
         };
         self.notices.entry_changed_told(entry.parent, &entry.name).await;
-        let opened = self.attach(&draft, caller, mode);
+        let opened = self.attach(&draft, caller, mode, false);
         if mode.truncate
             && let Err(e) = self.truncate_local(&draft, Some(process_of(caller)), 0).await
         {

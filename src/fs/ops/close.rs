@@ -1,6 +1,7 @@
 //! The end of writing: flush and release.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::catalog::Shown;
@@ -21,7 +22,7 @@ impl Filesystem {
     /// What the store, the disk or an earlier write says: `close` reports it.
     pub async fn flush(self: &Arc<Self>, caller: Caller, ino: Ino, fh: u64) -> FsResult<()> {
         let handle = self.handle(ino, fh).await?;
-        let Handle::Draft { draft, writable: true, opener } = &*handle else { return Ok(()) };
+        let Handle::Draft { draft, writable: true, opener, hand } = &*handle else { return Ok(()) };
         if self.is_settled(draft) {
             return Ok(());
         }
@@ -31,7 +32,9 @@ impl Filesystem {
         let (closer, killed) = self.look_at_closer(caller, draft, *opener).await;
         {
             let mut k = draft.state.lock();
-            k.note_close(*opener);
+            if hand.load(Ordering::Relaxed) {
+                k.note_close(); // another leaves a size set by name as it is (`touch`)
+            }
             if killed {
                 // Who neither made nor changed it takes nothing from what others have finished; and a scratch file is there
                 // for others to go on with.
@@ -125,7 +128,7 @@ impl Filesystem {
     pub async fn release(&self, fh: u64) {
         let Some(handle) = self.handles.remove(fh) else { return };
         let (draft, writable, opener) = match &*handle {
-            Handle::Draft { draft, writable, opener } => (draft, writable, opener),
+            Handle::Draft { draft, writable, opener, .. } => (draft, writable, opener),
             Handle::Object { object, dir, .. } => {
                 if let Some(to_end) = object.was_read_to_end() {
                     self.walks.lock().read(*dir, to_end);

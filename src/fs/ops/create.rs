@@ -42,10 +42,9 @@ impl Filesystem {
         let (draft, opened) = {
             let _names = self.namespace.lock();
             let draft = self.make_file(new)?;
-            if open_mode.write {
-                draft.state.lock().note_made(process_of(caller));
-            }
-            let opened = self.attach(&draft, caller, open_mode); // before anybody can think that nobody wants it
+            let made = open_mode.write && draft.state.lock().note_made(process_of(caller));
+            // before anybody can think that nobody wants it
+            let opened = self.attach(&draft, caller, open_mode, made);
             (draft, opened)
         };
         let unanswered = self.unanswered(&opened);

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -62,9 +63,10 @@ impl Filesystem {
     /// Writes at once if nothing has to be waited for; `None` means: use [`Filesystem::write`].
     pub fn write_now(&self, fh: u64, offset: u64, data: &[u8]) -> Option<FsResult<u32>> {
         let handle = self.handles.get(fh)?;
-        let Handle::Draft { draft, writable: true, opener } = &*handle else {
+        let Handle::Draft { draft, writable: true, opener, hand } = &*handle else {
             return Some(Err(FsError::BadHandle));
         };
+        hand.store(true, Ordering::Relaxed);
         self.write_local(draft, *opener, offset, data)
     }
 
@@ -74,9 +76,10 @@ impl Filesystem {
     /// [`FsError::NoSpace`], [`FsError::TooLarge`], [`FsError::BadHandle`].
     pub async fn write(&self, ino: Ino, fh: u64, offset: u64, data: Bytes) -> FsResult<u32> {
         let handle = self.handle(ino, fh).await?;
-        let Handle::Draft { draft, writable: true, opener } = &*handle else {
+        let Handle::Draft { draft, writable: true, opener, hand } = &*handle else {
             return Err(FsError::BadHandle);
         };
+        hand.store(true, Ordering::Relaxed);
         loop {
             self.copy_origin(draft).await?;
             self.ready_for_change(draft).await?;
@@ -231,7 +234,7 @@ impl Filesystem {
     /// [`FsError::NotSupported`] for every mode but 0 and KEEP_SIZE.
     pub async fn fallocate(&self, ino: Ino, fh: u64, offset: u64, len: u64, mode: i32) -> FsResult<()> {
         let handle = self.handle(ino, fh).await?;
-        let Handle::Draft { draft, writable: true, opener } = &*handle else {
+        let Handle::Draft { draft, writable: true, opener, hand } = &*handle else {
             return Err(FsError::BadHandle);
         };
         match mode {
@@ -239,7 +242,11 @@ impl Filesystem {
                 let end = offset.saturating_add(len);
                 let size = draft.state.lock().size;
                 self.staging.reserve(len, 0)?;
-                if end > size { self.truncate_local(draft, Some(*opener), end).await } else { Ok(()) }
+                if end <= size {
+                    return Ok(());
+                }
+                hand.store(true, Ordering::Relaxed);
+                self.truncate_local(draft, Some(*opener), end).await
             }
             libc::FALLOC_FL_KEEP_SIZE => {
                 let growth = offset.saturating_add(len).saturating_sub(draft.state.lock().size);

@@ -199,7 +199,7 @@ impl Filesystem {
             if forgotten {
                 return Err(FsError::Stale); // what was written to it would be lost; the path leads elsewhere now
             }
-            self.attach(&draft, caller, mode)
+            self.attach(&draft, caller, mode, false)
         };
         // Only now: until there is a handle, the redirect is what keeps the draft.
         self.redirects.arrived(caller.tid, draft.ino);
@@ -216,8 +216,8 @@ impl Filesystem {
         Unanswered { fs: self.me.upgrade(), fh: opened.fh }
     }
 
-    /// Adds a handle on a draft.
-    pub(in crate::fs) fn attach(&self, draft: &Arc<Draft>, caller: Caller, mode: Mode) -> Opened {
+    /// Adds a handle on a draft, which was just `made` with it or not.
+    pub(in crate::fs) fn attach(&self, draft: &Arc<Draft>, caller: Caller, mode: Mode, made: bool) -> Opened {
         let opener = process_of(caller);
         {
             let mut known = draft.state.lock();
@@ -228,7 +228,8 @@ impl Filesystem {
             }
         }
         Self::note_use(draft);
-        let handle = Handle::Draft { draft: Arc::clone(draft), writable: mode.write, opener };
+        let handle =
+            Handle::Draft { draft: Arc::clone(draft), writable: mode.write, opener, hand: made.into() };
         Opened { fh: self.handles.add(handle), content: Content::Draft }
     }
 

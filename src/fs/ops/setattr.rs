@@ -1,5 +1,6 @@
 //! Changing attributes: size, times; modes and owners are accepted and not kept.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::fs::attr::check_access;
@@ -64,7 +65,10 @@ impl Filesystem {
             }
             let handle = change.fh.and_then(|fh| self.handles.get(fh));
             let opener = match handle.as_deref() {
-                Some(Handle::Draft { opener, .. }) => Some(*opener),
+                Some(Handle::Draft { opener, hand, .. }) => {
+                    hand.fetch_or(draft.state.lock().size != size, Ordering::Relaxed);
+                    Some(*opener)
+                }
                 _ => None,
             };
             self.truncate_local(draft, opener, size).await?;
