@@ -183,6 +183,36 @@ async fn close_without_a_change_does_not_judge_a_size_set_by_name() {
     }
 }
 
+/// Nor does the end of one whose change has failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn close_after_a_change_that_failed_does_not_judge_a_size_set_by_name() {
+    let home = tempfile::tempdir().unwrap();
+    let fs = filesystem(home.path(), Duration::ZERO);
+    let (ino, fh) = made(&fs, b"a.pdf").await;
+    fs.flush(caller(), ino, fh).await.unwrap();
+    fs.release(fh).await;
+    size_by_name(&fs, ino).await;
+    let fh = fs.open(caller(), ino, libc::O_WRONLY).await.unwrap().fh;
+    let too_large = SetAttr { size: Some(1 << 60), fh: Some(fh), ..SetAttr::default() };
+    assert!(fs.setattr(caller(), ino, too_large).await.is_err());
+    assert!(fs.fallocate(ino, fh, 0, 1 << 60, 0).await.is_err());
+    fs.flush(caller(), ino, fh).await.unwrap();
+    fs.release(fh).await;
+    assert_eq!(lookup_a_pdf(&fs).await.unwrap().attr.size, 5000);
+}
+
+/// The end of one who opened it with O_TRUNC does, where that has cut off something.
+#[tokio::test(flavor = "multi_thread")]
+async fn close_of_who_has_cut_it_off_judges_a_size_set_by_name() {
+    let home = tempfile::tempdir().unwrap();
+    let (fs, fh) = acknowledged(home.path()).await;
+    fs.release(fh).await;
+    let ino = lookup_a_pdf(&fs).await.unwrap().attr.ino;
+    let fh = fs.open(caller(), ino, libc::O_WRONLY | libc::O_TRUNC).await.unwrap().fh;
+    size_by_name(&fs, ino).await;
+    assert!(matches!(fs.flush(caller(), ino, fh).await, Err(FsError::Io(_))));
+}
+
 /// A rename takes the file as it is (3.10): the late release publishes it, beside an object as elsewhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn release_after_a_size_set_by_name_and_a_rename_publishes_the_file() {

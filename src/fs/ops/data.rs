@@ -245,8 +245,9 @@ impl Filesystem {
                 if end <= size {
                     return Ok(());
                 }
+                self.truncate_local(draft, Some(*opener), end).await?;
                 hand.store(true, Ordering::Relaxed);
-                self.truncate_local(draft, Some(*opener), end).await
+                Ok(())
             }
             libc::FALLOC_FL_KEEP_SIZE => {
                 let growth = offset.saturating_add(len).saturating_sub(draft.state.lock().size);

@@ -219,17 +219,18 @@ impl Filesystem {
     /// Adds a handle on a draft, which was just `made` with it or not.
     pub(in crate::fs) fn attach(&self, draft: &Arc<Draft>, caller: Caller, mode: Mode, made: bool) -> Opened {
         let opener = process_of(caller);
-        {
+        let hand = {
             let mut known = draft.state.lock();
             known.handles += 1;
             if mode.write {
                 known.writers.push(opener);
                 self.queue.lock().remove(known.row); // its last close puts it there again
             }
-        }
+            made || (mode.truncate && known.size > 0)
+        };
         Self::note_use(draft);
         let handle =
-            Handle::Draft { draft: Arc::clone(draft), writable: mode.write, opener, hand: made.into() };
+            Handle::Draft { draft: Arc::clone(draft), writable: mode.write, opener, hand: hand.into() };
         Opened { fh: self.handles.add(handle), content: Content::Draft }
     }
 

@@ -64,14 +64,14 @@ impl Filesystem {
                 return Err(FsError::NotPermitted);
             }
             let handle = change.fh.and_then(|fh| self.handles.get(fh));
-            let opener = match handle.as_deref() {
+            let before = draft.state.lock().size;
+            match handle.as_deref() {
                 Some(Handle::Draft { opener, hand, .. }) => {
-                    hand.fetch_or(draft.state.lock().size != size, Ordering::Relaxed);
-                    Some(*opener)
+                    self.truncate_local(draft, Some(*opener), size).await?;
+                    hand.fetch_or(before != size, Ordering::Relaxed);
                 }
-                _ => None,
-            };
-            self.truncate_local(draft, opener, size).await?;
+                _ => self.truncate_local(draft, None, size).await?,
+            }
         }
         if draft.is_some() {
             let attr = self.attr_of(&entry)?;
