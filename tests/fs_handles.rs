@@ -113,6 +113,24 @@ async fn acknowledged(home: &Path) -> (Arc<Filesystem>, u64) {
     (fs, fh)
 }
 
+/// A file whose name is taken away while its close is under way is not published, and nothing stays of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn unlink_in_the_middle_of_a_close_leaves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let fs = filesystem(home.path(), Duration::ZERO);
+    let (ino, fh) = written(&fs, b"one").await;
+    let documents = fs.lookup(caller(), Ino::ROOT, b"documents").await.unwrap().attr.ino;
+    let mut flush = Box::pin(fs.flush(caller(), ino, fh));
+    // it looks who has the file open, and waits for that
+    assert!(futures_util::poll!(flush.as_mut()).is_pending());
+    fs.unlink(caller(), documents, b"a.pdf").await.unwrap();
+    flush.await.unwrap();
+    fs.release(fh).await;
+    assert!(matches!(lookup_a_pdf(&fs).await, Err(FsError::NotFound)));
+    assert!(!home.path().join("store/documents/a.pdf").exists());
+    assert_eq!(std::fs::read_dir(home.path().join("staging")).unwrap().count(), 0);
+}
+
 /// The kernel sends a RELEASE some time after the FLUSH that has acknowledged the file: it may come in the middle of a drain...
 #[tokio::test(flavor = "multi_thread")]
 async fn release_in_the_middle_of_a_drain_does_not_put_the_file_off() {

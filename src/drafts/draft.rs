@@ -242,6 +242,12 @@ impl Known {
         self.presized.since_close = false;
     }
 
+    /// Notes that its name is being taken away; `false` where it is on its way to the store, or an object by now.
+    pub const fn begin_unlink(&mut self) -> bool {
+        self.unlinked |= !self.publishing && !self.published;
+        self.unlinked
+    }
+
     /// Notes that it was given another name as what it is: a size set since the last close is not to be filled any more.
     pub fn note_rename(&mut self) {
         if self.presized.since_close {

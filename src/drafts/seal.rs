@@ -16,7 +16,7 @@ use super::facts::{content_type, facts};
 use super::guard::Guard;
 use super::staging::Staging;
 use crate::cache::{Cache, Version};
-use crate::catalog::{Catalog, CatalogError, DraftRow, Entry};
+use crate::catalog::{Catalog, CatalogError, DraftRow, Entry, Shown};
 use crate::layout::{Layout, random_suffix};
 use crate::store::{ObjectInfo, ObjectMeta, ObjectStore, StoreError, UploadBody, retry};
 use crate::types::{Clock, DraftId, Ino, ObjectKey, Sha256Hex, Timestamp};
@@ -91,30 +91,36 @@ struct Content {
 
 impl Sealer {
     /// Publishes `draft` and returns when the object exists and the catalog says so. Its content must be complete in
-    /// the staging file. A draft that is already published is left alone.
+    /// the staging file. A draft that is already published, or that was deleted before this began, is left alone.
     ///
     /// # Errors
     /// [`SealError`]; the draft is unchanged but for the name it last tried.
     pub async fn publish(&self, draft: &Arc<Draft>) -> Result<Option<Sealed>, SealError> {
         let _busy = draft.busy.lock().await;
-        {
+        let row = {
             let mut known = draft.state.lock();
-            if known.published {
+            if known.published || known.unlinked {
                 return Ok(None);
             }
             known.publishing = true;
-        }
+            known.row
+        };
         drop(draft.writing.write()); // changes that were under way belong to it
-        let result = self.publish_busy(draft).await;
+        // Who hides the name looks after that whether it is being published.
+        let result = match self.catalog.entry_by_row(row) {
+            Ok(Some(entry)) if entry.shown == Shown::Hidden => Ok(None),
+            Ok(_) => self.publish_busy(draft).await.map(Some),
+            Err(e) => Err(e.into()),
+        };
         let mut known = draft.state.lock();
         known.publishing = false;
-        if result.is_ok() {
+        if matches!(result, Ok(Some(_))) {
             known.published = true;
             known.changed = false;
             known.unsaved = false;
         }
         drop(known);
-        result.map(Some)
+        result
     }
 
     async fn publish_busy(&self, draft: &Arc<Draft>) -> Result<Sealed, SealError> {

@@ -31,6 +31,13 @@ pub fn number_of(tid: u32) -> Option<u32> {
     field(&status, "Tgid:")?.parse().ok()
 }
 
+/// Returns whether a thread is in the middle of execve(2), where descriptors with O_CLOEXEC are closed: it has its new memory,
+/// and no program in that yet.
+pub fn is_in_execve(tid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{tid}/status"))
+        .is_ok_and(|status| field(&status, "VmExe:").is_some_and(|size| size == "0 kB"))
+}
+
 /// Returns whether the process is still there: a later process with its number is another one.
 pub fn is_alive(p: ProcessId) -> bool {
     start_time(p.tgid).is_some_and(|start| start == p.start || p.start == 0)
@@ -111,6 +118,7 @@ pub fn holds(p: ProcessId, inos: &[Ino], device: &str) -> Holds {
 
 /// `spawned`: neither its mappings, which are its parent's, nor the descriptors that end with an execve count.
 fn holds_itself(pid: u32, wanted: &[String], device: &str, spawned: bool) -> Holds {
+    let pid = living_thread(pid);
     let Ok(dir) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return Holds::Unknown };
     let mut mounts = None;
     for info in dir.flatten() {
@@ -124,6 +132,23 @@ fn holds_itself(pid: u32, wanted: &[String], device: &str, spawned: bool) -> Hol
         }
     }
     if !spawned && maps(pid, wanted, device) { Holds::Yes } else { Holds::No }
+}
+
+/// Returns a thread by which a process can be looked at: its first one may have ended before the others, and has nothing then.
+fn living_thread(pid: u32) -> u32 {
+    let has_ended = |tid: u32| {
+        let status = fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+        field(&status, "State:").is_none_or(|state| state.starts_with(['Z', 'X']))
+    };
+    if !has_ended(pid) {
+        return pid;
+    }
+    threads(pid).into_iter().find(|tid| !has_ended(*tid)).unwrap_or(pid)
+}
+
+fn threads(pid: u32) -> Vec<u32> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Returns whether two processes have one memory (kcmp(2)); `false` where it cannot be told.
@@ -171,10 +196,9 @@ fn maps(pid: u32, inos: &[String], device: &str) -> bool {
 }
 
 fn children(pid: u32) -> Vec<u32> {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    tasks
-        .flatten()
-        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
+    threads(pid)
+        .into_iter()
+        .filter_map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).ok())
         .flat_map(|text| text.split_whitespace().filter_map(|p| p.parse().ok()).collect::<Vec<u32>>())
         .collect()
 }

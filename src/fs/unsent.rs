@@ -2,7 +2,7 @@
 //! later, so that a program that unlinks and makes anew loses nobody's content (semantics 3.4, 5.2).
 
 use super::{Caller, Filesystem, FsError, FsResult, deleter, process_of};
-use crate::catalog::{DraftState, Entry, PendingDelete};
+use crate::catalog::{CatalogError, DraftState, Entry, PendingDelete};
 use crate::drafts::draft::Draft;
 use crate::layout::DeletePolicy;
 use crate::types::{Clock, ETag, ObjectKey};
@@ -47,6 +47,24 @@ impl Filesystem {
         })?;
         self.notices.entry_changed(entry.parent, &entry.name);
         Ok(())
+    }
+
+    /// Returns whether that is all; `false` where a close had begun to publish the draft before its name was hidden: as an
+    /// object it is deleted in another way.
+    pub(super) async fn stays_deleted(&self, row: i64, draft: &Draft) -> FsResult<bool> {
+        self.end_of_publish(draft).await?;
+        if !draft.state.lock().published {
+            return Ok(true);
+        }
+        match self.catalog.end_delete(row, true, Clock.now()) {
+            Ok(()) => Ok(false),
+            // the name is somebody else's by now, and a listing shows the object
+            Err(CatalogError::NameTaken) => {
+                self.catalog.end_delete(row, false, Clock.now())?;
+                Ok(true)
+            }
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Carries out the deletes of drafts that are `due`. Under the policy `trash` the content is kept, as

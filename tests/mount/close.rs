@@ -188,6 +188,31 @@ fn s3_5_program_about_to_start_is_not_waited_for(kind: Kind) {
     mount.stop();
 }
 
+/// 3.5: the first thread of a program has ended before the others.
+#[test]
+fn s3_5_duplicate_in_a_program_without_its_first_thread_is_waited_for() {
+    let mut mount = Setup::new(Kind::Dir).start();
+    let mut actor = mount.actor();
+    actor.run(
+        "half, told = os.pipe(); go, on = os.pipe(); pid = os.fork()\n\
+         def work():\n\
+        \x20   os.close(on)\n\
+        \x20   while open(f'/proc/self/task/{os.getpid()}/stat').read().split()[2] != 'Z':\n\
+        \x20       time.sleep(0.001)\n\
+        \x20   fd = os.open(p('documents/a.pdf'), WRITE_NEW); d = os.dup(fd)\n\
+        \x20   write_all(fd, b'half and '); os.close(fd); os.write(told, b'.'); os.read(go, 1)\n\
+        \x20   write_all(d, b'half'); os.close(d); os._exit(0)\n\
+         if pid == 0:\n\
+        \x20   threading.Thread(target=work).start(); libc.syscall(60, 0)",
+    );
+    actor.run("os.read(half, 1)");
+    let at_first_close = mount.keys();
+    actor.run("os.write(on, b'.'); os.waitpid(pid, 0)");
+    assert!(at_first_close.is_empty(), "half a file is published");
+    mount.stop();
+    mount.expect_objects(&[("documents/a.pdf", b"half and half")]);
+}
+
 /// 3.5: where the last close cannot be told at FLUSH (the descriptor went to a stranger) and it writes on after the
 /// publish, the whole content is published again under a suffix; the first object stays as it was.
 #[test]

@@ -86,6 +86,26 @@ fn s3_8_empty_draft_with_a_delete_is_left_to_it_when_the_daemon_was_killed(kind:
     mount.expect_objects(&[("documents/a.pdf", &content(1, 5000))]);
 }
 
+/// A child that has inherited the descriptor, and has not opened the file itself, finishes nothing by its end.
+#[test]
+fn s3_9_killed_writer_is_not_made_good_by_a_child_that_has_its_descriptor() {
+    let mut mount = Setup::new(Kind::Dir).start();
+    let mut actor = mount.actor();
+    actor.run(
+        "go, on = os.pipe(); pid = os.fork()\n\
+         if pid == 0:\n\
+        \x20   fd = os.open(p('documents/a.pdf'), WRITE_NEW); write_all(fd, b'half')\n\
+        \x20   if os.fork() == 0:\n\
+        \x20       os.close(on); os.read(go, 1); os._exit(0)\n\
+        \x20   os.kill(os.getpid(), signal.SIGKILL)",
+    );
+    actor.run("os.waitpid(pid, 0); os.close(on)");
+    eventually("it is noticed", || mount.drafts("interrupted") == 1);
+    assert!(mount.names("documents").is_empty(), "half a file is shown");
+    mount.stop_with_code();
+    assert!(mount.keys().is_empty(), "{:?}", mount.keys());
+}
+
 /// The name is free again at once, and what another makes of it is published.
 #[test]
 fn s3_9_name_of_an_interrupted_draft_is_free() {

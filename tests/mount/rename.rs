@@ -96,6 +96,30 @@ fn s3_10_rename_reports_a_failure_and_does_not_wait_for_ever() {
     mount.stop();
 }
 
+/// A file that is being closed is renamed as the object that the close makes of it.
+#[test]
+fn s5_4_rename_of_a_file_that_is_being_published_renames_the_object() {
+    let mut mount = Setup::new(Kind::S3).start();
+    let (mut user, mut other) = (mount.actor(), mount.actor());
+    other.run("os.listdir(p('documents'))"); // the store is asked for no name below
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    mount.server().faults().meanwhile(When::method("PUT", "documents/a.pdf"), move || {
+        let _ = wait.lock().unwrap().recv_timeout(crate::support::mount::PATIENCE);
+    });
+    user.begin("write(p('documents/a.pdf'), b'a')");
+    let state = "os.path.exists(p('documents/a.pdf')) and os.getxattr(p('documents/a.pdf'), 'user.cairn.state').decode()";
+    eventually("it is on its way", || other.run(state) == "publishing");
+    other.begin("os.rename(p('documents/a.pdf'), p('documents/b.pdf'))");
+    eventually("the rename waits", || other.is_in_a_call());
+    go.send(()).unwrap();
+    user.end().unwrap();
+    other.end().unwrap();
+    assert_eq!(mount.names("documents"), ["b.pdf"]);
+    mount.stop();
+    mount.expect_objects(&[("documents/b.pdf", b"a")]);
+}
+
 /// 8.3: a file that is on its way to the store is waited for, but not for ever: the kernel holds the directory meanwhile.
 #[test]
 fn s8_3_rename_of_a_file_that_is_being_published_answers_within_the_deadline() {

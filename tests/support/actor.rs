@@ -95,6 +95,12 @@ impl Actor {
         Pid::from_child(&self.child)
     }
 
+    /// Returns whether it waits in a system call, other than for its next line.
+    pub fn is_in_a_call(&self) -> bool {
+        let call = std::fs::read_to_string(format!("/proc/{}/syscall", self.child.id())).unwrap();
+        call.split(' ').next().unwrap().parse().is_ok_and(|number: libc::c_long| number != libc::SYS_read)
+    }
+
     /// Sends a signal and waits until it has ended by it.
     #[track_caller]
     pub fn die_of(mut self, signal: Signal) {

@@ -39,7 +39,7 @@ impl Filesystem {
                 // Who neither made nor changed it takes nothing from what others have finished; and a scratch file is there
                 // for others to go on with.
                 k.killed |= !k.scratch && closer.is_some_and(|closer| k.hands.contains(&closer));
-            } else if closer.is_some() && k.hands.contains(opener) {
+            } else if closer.is_some_and(|closer| k.hands.contains(&closer)) {
                 k.killed = false;
             }
         }
@@ -66,22 +66,19 @@ impl Filesystem {
     }
 
     /// Returns who closes, and whether a signal has killed it; nobody where that decides nothing. A process that closes because
-    /// it is in the middle of `execve` cannot be looked at until its close is answered: a program that is started while its
-    /// parent has a file open here must not wait for that, and is not `opener`, nor one who has changed the file.
+    /// it is in the middle of `execve` cannot be looked at until its close is answered, and must not wait for that: nobody is
+    /// known, and RELEASE decides.
     async fn look_at_closer(
         &self,
         caller: Caller,
         draft: &Draft,
         opener: ProcessId,
     ) -> (Option<ProcessId>, bool) {
-        let (hands, after_kill) = {
-            let k = draft.state.lock();
-            (k.hands.clone(), k.killed)
-        };
+        let hands = draft.state.lock().hands.clone();
         let look = tokio::task::spawn_blocking(move || {
             let number = process::number_of(caller.tid);
-            let decides = |number| after_kill || hands.iter().chain([&opener]).any(|p| p.tgid == number);
-            if !number.is_some_and(decides) {
+            let decides = |number| hands.iter().chain([&opener]).any(|p| p.tgid == number);
+            if !number.is_some_and(decides) || process::is_in_execve(caller.tid) {
                 return (None, false);
             }
             let closer = process::of_thread(caller.tid);

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Entry, Kind, PendingDelete};
+use crate::catalog::{Entry, Kind, PendingDelete, Shown};
 use crate::drafts::draft::Draft;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, deleter, join};
 use crate::layout::{DeletePolicy, DirKind, DirPlacement};
-use crate::types::{Clock, Ino, ObjectKey};
+use crate::types::{Clock, FileName, Ino, ObjectKey};
 
 impl Filesystem {
     /// Removes a file: drafts and scratch files freely, objects by the domain's policy and later.
@@ -19,18 +19,54 @@ impl Filesystem {
         if entry.kind == Kind::Dir {
             return Err(FsError::IsDirectory);
         }
-        if let Some(draft) = self.local(entry.ino)? {
-            self.end_of_publish(&draft).await?;
-            if !draft.state.lock().published {
-                if self.is_anothers_content(&draft, caller) {
-                    return self.unlink_content(caller, &join(&path, name.as_str()), &entry, &draft);
-                }
-                let _names = self.namespace.lock();
-                return self.unlink_local(&draft);
+        if let Some(draft) = self.local(entry.ino)?
+            && self.unlink_draft(caller, &join(&path, name.as_str()), &entry, &draft).await?
+        {
+            return Ok(());
+        }
+        let entry = self.object_of(entry.ino, &dir, &path, &name).await?;
+        self.unlink_object(caller, &dir, self.key_of(&entry)?.as_str(), &entry)
+    }
+
+    /// Takes the name of a draft away. Returns whether that is done; `false` where a close of it, which was under way, has made it
+    /// an object.
+    async fn unlink_draft(&self, caller: Caller, path: &str, entry: &Entry, draft: &Draft) -> FsResult<bool> {
+        loop {
+            self.end_of_publish(draft).await?;
+            if draft.state.lock().published {
+                return Ok(false);
+            }
+            if self.is_anothers_content(draft, caller) {
+                self.unlink_content(caller, path, entry, draft)?;
+                return self.stays_deleted(entry.row, draft).await;
+            }
+            let _names = self.namespace.lock();
+            if draft.state.lock().begin_unlink() {
+                self.unlink_local(draft)?;
+                return Ok(true);
             }
         }
-        let entry = self.listed_child(&dir, &path, &name).await?;
-        self.unlink_object(caller, &dir, &join(&path, name.as_str()), &entry)
+    }
+
+    /// Returns the object that `ino`, which was `name`, is by now: it may have got another name when it was published. Where it
+    /// was not stored, since an object has its bytes, that is under its name.
+    ///
+    /// # Errors
+    /// [`FsError::NotFound`]; [`FsError::Stale`] where the name means something else by now: the kernel asks again.
+    pub(super) async fn object_of(
+        &self,
+        ino: Ino,
+        dir: &Entry,
+        path: &str,
+        name: &FileName,
+    ) -> FsResult<Entry> {
+        match self.catalog.entry(ino)? {
+            Some(entry) if entry.kind == Kind::Object && entry.shown == Shown::Listed => Ok(entry),
+            _ => {
+                let found = self.listed_child(dir, path, name).await?;
+                if found.kind == Kind::Object { Ok(found) } else { Err(FsError::Stale) }
+            }
+        }
     }
 
     fn unlink_object(&self, caller: Caller, dir: &Entry, path: &str, entry: &Entry) -> FsResult<()> {

@@ -68,7 +68,12 @@ impl Filesystem {
             Kind::Dir => self.rename_dir(&source, target.as_ref(), &to_dir, &to_path, &new_name).await,
             Kind::Object => self.rename_object(caller, &source, target, &to_dir, &to_path, &new_name).await,
             Kind::Draft | Kind::Scratch => {
-                self.rename_local(caller, &source, target, &to_dir, &to_path, &new_name).await
+                if self.rename_local(caller, &source, target.clone(), &to_dir, &to_path, &new_name).await? {
+                    return Ok(());
+                }
+                // a close that was under way has made it an object meanwhile
+                let source = self.object_of(source.ino, &from_dir, &from_path, &name).await?;
+                self.rename_object(caller, &source, target, &to_dir, &to_path, &new_name).await
             }
         }
     }
@@ -87,6 +92,7 @@ impl Filesystem {
         entry.filter(|e| e.shown == Shown::Listed).ok_or(FsError::NotFound)
     }
 
+    /// Returns whether it is done; `false` where the draft is an object by now.
     async fn rename_local(
         self: &Arc<Self>,
         caller: Caller,
@@ -95,11 +101,11 @@ impl Filesystem {
         to_dir: &Entry,
         to_path: &str,
         new_name: &FileName,
-    ) -> FsResult<()> {
-        let draft = self.local(source.ino)?.ok_or(FsError::Stale)?;
+    ) -> FsResult<bool> {
+        let Some(draft) = self.local(source.ino)? else { return Ok(false) };
         self.end_of_publish(&draft).await?;
         if draft.state.lock().published {
-            return Err(FsError::CrossDevice);
+            return Ok(false);
         }
         // what came of it so far is cached: who tries again goes on from there
         let copied = timeout(self.options.patience(), self.copy_origin(&draft)).await;
@@ -131,7 +137,8 @@ impl Filesystem {
                 to.beside.is_some() && k.size == 0 && k.writers.is_empty()
             };
             if is_nothing {
-                return self.unlink_local(&draft); // an empty draft beside an object is dropped (3.8)
+                self.unlink_local(&draft)?; // an empty draft beside an object is dropped (3.8)
+                return Ok(true);
             }
             to
         };
@@ -140,13 +147,13 @@ impl Filesystem {
             !moved.scratch && k.size > 0 && k.writers.is_empty()
         };
         if !publish_now {
-            return Ok(());
+            return Ok(true);
         }
         let result = self.finish(&draft, self.options.rename_wait).await;
         if result.is_err() {
             self.move_back(&draft, source, beside);
         }
-        result
+        result.map(|()| true)
     }
 
     /// Decides the name that a file gets where `target` holds the one it wants, and clears away a target that may go.
