@@ -17,25 +17,32 @@ const MAX_PROCESSES: usize = 256;
 /// Returns the process that the thread `tid` belongs to; `None` where it is gone (or the kernel gave no number, as
 /// for write-back from the page cache).
 pub fn of_thread(tid: u32) -> Option<ProcessId> {
-    let tgid = number_of(tid)?;
+    of_number(glance(tid)?.tgid)
+}
+
+/// Returns the process of that number; `None` where it is gone.
+pub fn of_number(tgid: u32) -> Option<ProcessId> {
     Some(ProcessId { tgid, start: start_time(tgid)? })
 }
 
-/// Returns the number of that process only. Unlike [`of_thread`], and [`killed`], it never waits for one that is in the middle
-/// of execve.
-pub fn number_of(tid: u32) -> Option<u32> {
+/// What is seen of a thread without waiting. Anything more, [`of_number`] and [`killed`] too, waits for a process that is in the
+/// middle of execve.
+pub struct Glance {
+    /// The number of its process.
+    pub tgid: u32,
+    /// It is in the middle of execve(2), where descriptors with O_CLOEXEC are closed: it has its new memory, and no program in
+    /// that yet.
+    pub in_execve: bool,
+}
+
+/// Looks at a thread; `None` as for [`of_thread`].
+pub fn glance(tid: u32) -> Option<Glance> {
     if tid == 0 {
         return None;
     }
     let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-    field(&status, "Tgid:")?.parse().ok()
-}
-
-/// Returns whether a thread is in the middle of execve(2), where descriptors with O_CLOEXEC are closed: it has its new memory,
-/// and no program in that yet.
-pub fn is_in_execve(tid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{tid}/status"))
-        .is_ok_and(|status| field(&status, "VmExe:").is_some_and(|size| size == "0 kB"))
+    let in_execve = field(&status, "VmExe:").is_some_and(|size| size == "0 kB");
+    Some(Glance { tgid: field(&status, "Tgid:")?.parse().ok()?, in_execve })
 }
 
 /// Returns whether the process is still there: a later process with its number is another one.

@@ -197,7 +197,7 @@ fn s3_5_duplicate_in_a_program_without_its_first_thread_is_waited_for() {
     let mut mount = Setup::new(Kind::Dir).start();
     let mut actor = mount.actor();
     actor.run(
-        "half, told = os.pipe(); go, on = os.pipe(); pid = os.fork()\n\
+        &"half, told = os.pipe(); go, on = os.pipe(); pid = os.fork()\n\
          def work():\n\
         \x20   os.close(on)\n\
         \x20   while open(f'/proc/self/task/{os.getpid()}/stat').read().split()[2] != 'Z':\n\
@@ -206,7 +206,8 @@ fn s3_5_duplicate_in_a_program_without_its_first_thread_is_waited_for() {
         \x20   write_all(fd, b'half and '); os.close(fd); os.write(told, b'.'); os.read(go, 1)\n\
         \x20   write_all(d, b'half'); os.close(d); os._exit(0)\n\
          if pid == 0:\n\
-        \x20   threading.Thread(target=work).start(); libc.syscall(60, 0)",
+        \x20   threading.Thread(target=work).start(); libc.syscall(SYS_exit, 0)"
+            .replace("SYS_exit", &libc::SYS_exit.to_string()),
     );
     actor.run("os.read(half, 1)");
     let at_first_close = mount.keys();

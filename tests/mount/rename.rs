@@ -1,13 +1,15 @@
 //! Section 5, renames: drafts and scratch files move freely, objects by copy and delete, and never onto one another.
 
 use std::fs::File;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, channel};
 
 use serde_json::json;
 
 use crate::FRESH;
 use crate::support::actor::sh;
-use crate::support::mount::{BUCKET, Kind, Setup, TestMount, content, eventually};
+use crate::support::mount::{BUCKET, Kind, PATIENCE, Setup, TestMount, content, eventually};
 use crate::support::s3server::{Fault, When};
 
 on_both_stores! {
@@ -53,6 +55,16 @@ fn s3_10_rename_and_link_return_when_the_object_exists(kind: Kind) {
     mount.stop();
 }
 
+/// Holds the PUT of `key` in the store until the sender says so.
+fn hold_put(mount: &TestMount, key: &str) -> Sender<()> {
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    mount.server().faults().meanwhile(When::method("PUT", key), move || {
+        let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
+    });
+    go
+}
+
 /// Returns how many files hold content of drafts and scratch files.
 fn staged(mount: &TestMount) -> usize {
     std::fs::read_dir(mount.state().join("staging")).unwrap().count()
@@ -82,11 +94,7 @@ fn s3_10_rename_reports_a_failure_and_does_not_wait_for_ever() {
     // tried again it works
     user.run("os.rename(p('documents/a.part'), p('documents/a.pdf'))");
     assert_eq!(mount.object("documents/a.pdf"), b"a");
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = std::sync::Mutex::new(wait);
-    mount.server().faults().meanwhile(When::method("PUT", "documents/c.pdf"), move || {
-        let _ = wait.lock().unwrap().recv_timeout(crate::support::mount::PATIENCE);
-    });
+    let go = hold_put(&mount, "documents/c.pdf");
     user.run("os.rename(p('documents/c.part'), p('documents/c.pdf'))");
     assert_eq!(mount.keys(), ["documents/a.pdf"]);
     assert_eq!(user.text("os.getxattr(p('documents/c.pdf'), 'user.cairn.state').decode()"), "publishing");
@@ -102,11 +110,7 @@ fn s5_4_rename_of_a_file_that_is_being_published_renames_the_object() {
     let mut mount = Setup::new(Kind::S3).start();
     let (mut user, mut other) = (mount.actor(), mount.actor());
     other.run("os.listdir(p('documents'))"); // the store is asked for no name below
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = std::sync::Mutex::new(wait);
-    mount.server().faults().meanwhile(When::method("PUT", "documents/a.pdf"), move || {
-        let _ = wait.lock().unwrap().recv_timeout(crate::support::mount::PATIENCE);
-    });
+    let go = hold_put(&mount, "documents/a.pdf");
     user.begin("write(p('documents/a.pdf'), b'a')");
     let state = "os.path.exists(p('documents/a.pdf')) and os.getxattr(p('documents/a.pdf'), 'user.cairn.state').decode()";
     eventually("it is on its way", || other.run(state) == "publishing");
@@ -126,11 +130,7 @@ fn s8_3_rename_of_a_file_that_is_being_published_answers_within_the_deadline() {
     let config = FRESH.replace("[read]", "close_wait = \"100ms\"\n[read]\ndeadline = \"3s\"");
     let mut mount = Setup::new(Kind::S3).config(&config).start();
     let mut user = mount.actor();
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = std::sync::Mutex::new(wait);
-    mount.server().faults().meanwhile(When::method("PUT", "documents/a.pdf"), move || {
-        let _ = wait.lock().unwrap().recv_timeout(crate::support::mount::PATIENCE);
-    });
+    let go = hold_put(&mount, "documents/a.pdf");
     user.run("write(p('documents/a.pdf'), b'a')");
     assert_eq!(user.fails("os.rename(p('documents/a.pdf'), p('documents/b.pdf'))"), "EIO");
     assert_eq!(user.text("os.getxattr(p('documents/a.pdf'), 'user.cairn.state').decode()"), "publishing");

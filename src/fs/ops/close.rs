@@ -76,12 +76,9 @@ impl Filesystem {
     ) -> (Option<ProcessId>, bool) {
         let hands = draft.state.lock().hands.clone();
         let look = tokio::task::spawn_blocking(move || {
-            let number = process::number_of(caller.tid);
-            let decides = |number| hands.iter().chain([&opener]).any(|p| p.tgid == number);
-            if !number.is_some_and(decides) || process::is_in_execve(caller.tid) {
-                return (None, false);
-            }
-            let closer = process::of_thread(caller.tid);
+            let decides = |tgid| hands.iter().chain([&opener]).any(|p| p.tgid == tgid);
+            let seen = process::glance(caller.tid).filter(|seen| decides(seen.tgid) && !seen.in_execve);
+            let closer = seen.and_then(|seen| process::of_number(seen.tgid));
             (closer, closer.is_some_and(process::killed))
         });
         match tokio::time::timeout(LONGEST_LOOK, look).await {
