@@ -8,27 +8,25 @@
 //! The pages of an inode are of one content. An inode changes its meaning only while nobody has it open (`swap`), so a
 //! handle is held while pages are handed over, and nothing is once it is closed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Weak};
 
 use super::Filesystem;
 use super::handle::Handle;
+use super::spare_memory::has_memory_for;
 use crate::cache::{pieces, to_usize};
 use crate::types::{ByteRange, Ino, Notices};
 
 /// How much is handed over at a time: a close waits for no more.
 const PIECE: u64 = 1024 * 1024;
 
-/// The part of the memory that the kernel could give to programs which one object may take.
-const PART: u64 = 4;
-
 impl Filesystem {
     /// Begins to hand the object that `handle`, of the inode `ino`, has open to the kernel: `content` is all of it.
     pub(super) fn hand_over(&self, ino: Ino, handle: &Arc<Handle>, content: File) {
         let Handle::Object { object, .. } = &**handle else { return };
         let size = object.version().size;
-        if size > available_memory() / PART {
+        if !has_memory_for(size) {
             return;
         }
         let (notices, handle) = (Arc::clone(&self.notices), Arc::downgrade(handle));
@@ -49,12 +47,4 @@ fn copy(notices: &dyn Notices, ino: Ino, handle: &Weak<Handle>, content: &File, 
             return;
         }
     }
-}
-
-/// Returns how many bytes the kernel could give to programs without swapping (`MemAvailable`, proc(5)); 0 where it does not
-/// say.
-fn available_memory() -> u64 {
-    let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib = info.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));
-    kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0).saturating_mul(1024)
 }

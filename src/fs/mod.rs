@@ -30,6 +30,7 @@ mod queue;
 mod recover;
 mod redirect;
 mod saved_as;
+mod spare_memory;
 mod status;
 mod swap;
 mod trash;
@@ -52,6 +53,7 @@ pub use error::{FsError, FsResult};
 pub use housekeeping::LeftOver;
 pub use kept::{KeptDraft, KeptError, KeptResult};
 pub use ops::{Content, DirEntry, Opened, SetAttr, SetTime, StatFs};
+pub use spare_memory::has_memory_for;
 pub use status::FsStatus;
 pub use warm::Warmed;
 

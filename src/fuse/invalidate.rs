@@ -72,6 +72,14 @@ impl Invalidator {
 }
 
 impl Invalidator {
+    /// Has the kernel drop what it has of the content of `node`. Waits for reads of it, as [`Notices::keep_pages`].
+    pub(super) fn drop_pages(&self, node: u64) {
+        let Some(notifier) = self.notifier.lock().clone() else { return };
+        if let Err(e) = notifier.inval_inode(INodeNo(node), 0, 0) {
+            tracing::debug!("the kernel keeps the pages of inode {node}: {e}");
+        }
+    }
+
     fn send(&self, change: Change) {
         if let Some(queue) = &*self.queue.lock() {
             // A receiver that is gone is a mount that is gone.

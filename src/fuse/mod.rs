@@ -8,6 +8,7 @@ mod convert;
 mod errno;
 mod features;
 mod invalidate;
+mod page_in;
 mod pages;
 mod passthrough;
 mod session;

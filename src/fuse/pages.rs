@@ -4,12 +4,18 @@
 //! of memory. Read past the daemon it would come from the disk, since the cache's file has no pages yet
 //! (`cache/direct_io.rs`). The kernel does not say what it drops; but it asks again for what it misses, and forgets an inode
 //! together with its pages.
+//!
+//! At a look at it again the cache's file is brought into memory, too ([`super::page_in`]). Once it is there, and nobody has
+//! the object open, the pages from the daemon are of no more use.
 
 use std::collections::HashMap;
 
 /// The part of an object that the kernel may miss, one of so many, before it counts as short of memory. Some hosts have it drop
 /// what is cold although there is plenty (`pageout` of DAMON), and a few pages beside that.
 const FEW: u64 = 64;
+
+/// Smaller objects are as fast from either pages: what counts is to open them.
+pub(super) const SMALLEST: u64 = 8 * 1024 * 1024;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
@@ -21,6 +27,17 @@ struct Kept {
     given: u64,
     /// Of that, what it has asked for once more.
     missed: u64,
+    file: FilePages,
+}
+
+/// What the page cache has of the cache's file.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum FilePages {
+    /// Nothing that we know of.
+    #[default]
+    Absent,
+    Coming,
+    Here,
 }
 
 impl Pages {
@@ -35,6 +52,35 @@ impl Pages {
         if let Some(kept) = self.0.get_mut(&node) {
             kept.missed = kept.missed.saturating_add(bytes);
         }
+    }
+
+    /// Returns whether the file of the object of `node`, of `size` bytes, is to be brought into memory now: the kernel has all of
+    /// the object, nobody has asked for the file before, and it is worth it.
+    pub(super) fn page_in(&mut self, node: u64, size: u64) -> bool {
+        if size < SMALLEST || !self.has_all(node, size) {
+            return false;
+        }
+        let Some(kept) = self.0.get_mut(&node).filter(|kept| kept.file == FilePages::Absent) else {
+            return false;
+        };
+        kept.file = FilePages::Coming;
+        true
+    }
+
+    /// Notes that the file of `node` is in memory.
+    pub(super) fn paged_in(&mut self, node: u64) {
+        if let Some(kept) = self.0.get_mut(&node) {
+            kept.file = FilePages::Here;
+        }
+    }
+
+    /// Forgets `node` where its file is in memory, now that nobody has it open. Returns whether it was.
+    pub(super) fn give_way(&mut self, node: u64) -> bool {
+        let gives_way = self.0.get(&node).is_some_and(|kept| kept.file == FilePages::Here);
+        if gives_way {
+            self.forgotten(node);
+        }
+        gives_way
     }
 
     /// Notes that it has nothing of `node`.
@@ -65,6 +111,22 @@ mod tests {
         assert!(pages.has_all(2, 640));
         pages.missed(2, 1);
         assert!(!pages.has_all(2, 640));
+    }
+
+    #[test]
+    fn page_in_is_due_once_for_what_the_kernel_has_and_gives_way_when_it_has_come() {
+        let mut pages = Pages::default();
+        pages.given(2, SMALLEST - 1);
+        assert!(!pages.page_in(2, SMALLEST) && !pages.page_in(2, SMALLEST - 1));
+        pages.given(2, 1);
+        assert!(!pages.give_way(2));
+        assert!(pages.page_in(2, SMALLEST) && !pages.page_in(2, SMALLEST));
+        pages.paged_in(3);
+        assert!(!pages.give_way(2) && !pages.give_way(3));
+        pages.paged_in(2);
+        assert!(!pages.page_in(2, SMALLEST));
+        assert!(pages.has_all(2, SMALLEST) && pages.give_way(2));
+        assert!(!pages.has_all(2, SMALLEST) && !pages.give_way(2));
     }
 
     #[test]

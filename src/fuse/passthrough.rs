@@ -6,7 +6,8 @@
 //! closed here is closed there.
 //!
 //! Of an object that has just been read through the daemon the kernel has the pages. It is opened through the daemon again
-//! for as long as it has them, which then sees no read of it; see [`Pages`].
+//! for as long as it has them, which then sees no read of it; see [`Pages`]. At that look the cache file is brought into
+//! memory, for a later one; see [`PageIn`].
 //!
 //! # Invariants
 //! * A writer is never let past the daemon: the kernel opens the file anew, with the writer's rights to write.
@@ -25,6 +26,8 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 
 use super::convert;
+use super::invalidate::Invalidator;
+use super::page_in::{Next, PageIn};
 use super::pages::Pages;
 use crate::fs::{Content, Opened};
 
@@ -42,7 +45,8 @@ const OVERLAYFS: u64 = 0x794c_7630;
 pub(super) struct Passthrough {
     /// Why every open goes through the daemon; once said, it stays.
     off: OnceLock<String>,
-    inodes: Mutex<Inodes<BackingId>>,
+    inodes: Arc<Mutex<Inodes<BackingId>>>,
+    page_in: OnceLock<PageIn>,
 }
 
 impl Passthrough {
@@ -69,6 +73,19 @@ impl Passthrough {
         }
     }
 
+    /// Begins to bring cache files into memory, where it is on. The kernel is told through `invalidator`.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(super) fn start_page_in(&self, invalidator: Arc<Invalidator>) -> io::Result<()> {
+        if self.off.get().is_none() {
+            let inodes = Arc::clone(&self.inodes);
+            let started = PageIn::start(invalidator, move |node| inodes.lock().paged_in(node))?;
+            self.page_in.get_or_init(|| started);
+        }
+        Ok(())
+    }
+
     /// Returns why it is off; `None` while it is on.
     pub(super) fn off(&self) -> Option<&str> {
         self.off.get().map(String::as_str)
@@ -86,6 +103,9 @@ impl Passthrough {
         let size = size_of(&opened.content);
         // Decided and registered under one lock: two opens must not register the file twice.
         let way = self.inodes.lock().open(node, &opened.content, size, register);
+        if let (Some(Way::Daemon), Content::Verified(file), Some(size)) = (&way, &opened.content, size) {
+            self.look_again(node, file, size);
+        }
         let fh = fuser::FileHandle(opened.fh);
         match way {
             Some(Way::Daemon) => reply.opened(fh, convert::open_flags(&opened.content)),
@@ -98,6 +118,16 @@ impl Passthrough {
         true
     }
 
+    /// Has `file` brought into memory, if what the kernel has of it is in other pages.
+    fn look_again(&self, node: u64, file: &File, size: u64) {
+        if let Some(page_in) = self.page_in.get()
+            && self.inodes.lock().pages.page_in(node, size)
+            && let Ok(file) = file.try_clone()
+        {
+            page_in.queue(node, Next::PageIn(file));
+        }
+    }
+
     /// Counts an open that was answered otherwise, by a create.
     pub(super) fn created(&self, node: u64, opened: &Opened) {
         let way = self.inodes.lock().open(node, &opened.content, None, |_| None);
@@ -106,7 +136,11 @@ impl Passthrough {
 
     /// Counts a close.
     pub(super) fn closed(&self, node: u64) {
-        self.inodes.lock().close(node);
+        if self.inodes.lock().close(node)
+            && let Some(page_in) = self.page_in.get()
+        {
+            page_in.queue(node, Next::DropPages);
+        }
     }
 
     /// Notes that the kernel has asked for so many bytes of `node`, and was given them.
@@ -257,18 +291,28 @@ impl<B> Inodes<B> {
         }
     }
 
-    fn close(&mut self, node: u64) {
-        let Some(Use::Daemon(n, _) | Use::Past(_, n)) = self.open.get_mut(&node) else { return };
+    /// Counts a close. Returns whether the kernel's pages of the inode are of no more use.
+    fn close(&mut self, node: u64) -> bool {
+        let Some(Use::Daemon(n, _) | Use::Past(_, n)) = self.open.get_mut(&node) else { return false };
         *n = n.saturating_sub(1);
-        if *n == 0 {
+        let last = *n == 0;
+        if last {
             self.open.remove(&node);
         }
+        last && self.pages.give_way(node)
+    }
+
+    /// Notes that the cache file of `node` is in memory. Returns as [`Inodes::close`].
+    fn paged_in(&mut self, node: u64) -> bool {
+        self.pages.paged_in(node);
+        !self.open.contains_key(&node) && self.pages.give_way(node)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuse::pages::SMALLEST;
 
     fn verified() -> Content {
         Content::Verified(tempfile::tempfile().unwrap())
@@ -327,6 +371,29 @@ mod tests {
         inodes.read(3, 640);
         inodes.close(3);
         assert_eq!(inodes.open(3, &verified(), Some(640), |_| Some(Arc::new(7))), past(7));
+    }
+
+    #[test]
+    fn open_of_what_was_brought_into_memory_is_past_the_daemon_once_nobody_has_it_open() {
+        let mut inodes = Inodes::default();
+        let look =
+            |inodes: &mut Inodes<u32>| inodes.open(2, &verified(), Some(SMALLEST), |_| Some(Arc::new(7)));
+        for brought_while_open in [true, false] {
+            inodes.open(2, &Content::Partial, Some(SMALLEST), |_| None);
+            inodes.read(2, SMALLEST);
+            inodes.close(2);
+            assert_eq!(look(&mut inodes), Some(Way::Daemon));
+            assert!(inodes.pages.page_in(2, SMALLEST));
+            if brought_while_open {
+                assert!(!inodes.paged_in(2));
+                assert_eq!(look(&mut inodes), Some(Way::Daemon));
+                assert!(!inodes.close(2) && inodes.close(2));
+            } else {
+                assert!(!inodes.close(2) && inodes.paged_in(2));
+            }
+            assert_eq!(look(&mut inodes), past(7));
+            assert!(!inodes.close(2) && !inodes.paged_in(2));
+        }
     }
 
     #[test]

@@ -131,6 +131,7 @@ pub fn mount(
     kernel.passthrough.probe(&session, &options.cache_dir);
     let background = session.spawn().map_err(refused)?;
     invalidator.start(background.notifier()).map_err(refused)?;
+    kernel.passthrough.start_page_in(Arc::clone(invalidator)).map_err(refused)?;
     let device = device_of(&mountpoint).unwrap_or_default();
     let read_ahead = widen_read_ahead(&device).map_err(|e| match e.kind() {
         io::ErrorKind::PermissionDenied => "needs root".to_owned(),

@@ -106,7 +106,7 @@ fn s7_4_what_was_just_read_is_read_again_in_memory_and_past_the_daemon_once_it_i
     if !only_as_root() {
         return;
     }
-    let data = content(7, 20 * MIB + 4321);
+    let data = content(7, 7 * MIB + 4321);
     let mount = Setup::new(Kind::S3).object("documents/a.pdf", data.clone()).start();
     let mut reader = mount.actor();
     reader.run(RESIDENT);
@@ -115,9 +115,9 @@ fn s7_4_what_was_just_read_is_read_again_in_memory_and_past_the_daemon_once_it_i
     no_handles(&mount);
     // it loses a page now and then: that one comes from the daemon, the others are there still
     reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
-    reader.run("os.posix_fadvise(fd, 8 << 20, 4096, os.POSIX_FADV_DONTNEED)");
+    reader.run("os.posix_fadvise(fd, 4 << 20, 4096, os.POSIX_FADV_DONTNEED)");
     let before = through_daemon(&mount);
-    assert_eq!(reader.text("os.pread(fd, 4096, 8 << 20).hex()"), hex::encode(&data[8 * MIB..][..4096]));
+    assert_eq!(reader.text("os.pread(fd, 4096, 4 << 20).hex()"), hex::encode(&data[4 * MIB..][..4096]));
     assert!(through_daemon(&mount) > before);
     reader.run("os.close(fd)");
     no_handles(&mount);
@@ -128,6 +128,29 @@ fn s7_4_what_was_just_read_is_read_again_in_memory_and_past_the_daemon_once_it_i
     assert!(read_without_pages(&mount, "documents/a.pdf") == data);
     assert!(through_daemon(&mount) > before);
     no_handles(&mount);
+    past_the_daemon(&mount, || assert!(read_without_pages(&mount, "documents/a.pdf") == data));
+}
+
+#[test]
+fn s7_4_what_is_looked_at_again_is_brought_into_memory_and_read_past_the_daemon_from_then_on() {
+    if !only_as_root() {
+        return;
+    }
+    let data = content(10, 20 * MIB + 4321);
+    let mount = Setup::new(Kind::S3).object("documents/a.pdf", data.clone()).start();
+    let mut reader = mount.actor();
+    reader.run(RESIDENT);
+    read_first(&mount, "documents/a.pdf", &data);
+    assert!(!mount.log().contains("is in memory"), "it was looked at once only");
+    reader.run("held = os.open(p('documents/a.pdf'), os.O_RDONLY)");
+    eventually("its cache file is in memory", || mount.log().contains("is in memory"));
+    // whoever has it open stays on his way, and so do those who come meanwhile
+    has_pages(&mut reader, "documents/a.pdf", data.len());
+    past_the_daemon(&mount, || assert!(mount.read("documents/a.pdf") == data));
+    reader.run("os.close(held)");
+    no_handles(&mount);
+    // the pages of the mount are dropped, those of the cache file are there
+    has_pages(&mut reader, "documents/a.pdf", data.len());
     past_the_daemon(&mount, || assert!(read_without_pages(&mount, "documents/a.pdf") == data));
 }
 
