@@ -72,7 +72,8 @@ impl Invalidator {
 }
 
 impl Invalidator {
-    /// Has the kernel drop what it has of the content of `node`. Waits for reads of it, as [`Notices::keep_pages`].
+    /// Has the kernel drop what it has of the content of `node`. Waits for reads of it, so it must not be called by who answers
+    /// reads.
     pub(super) fn drop_pages(&self, node: u64) {
         let Some(notifier) = self.notifier.lock().clone() else { return };
         if let Err(e) = notifier.inval_inode(INodeNo(node), 0, 0) {

@@ -67,20 +67,25 @@ impl Pages {
         true
     }
 
-    /// Notes that the file of `node` is in memory.
-    pub(super) fn paged_in(&mut self, node: u64) {
+    /// Returns whether that is still so, once its turn has come: the kernel may have turned out to be short of memory.
+    pub(super) fn is_due(&self, node: u64, size: u64) -> bool {
+        self.file(node) == FilePages::Coming && self.has_all(node, size)
+    }
+
+    /// Notes that the file of `node` is in memory, or is not.
+    pub(super) fn page_in_ended(&mut self, node: u64, is_there: bool) {
         if let Some(kept) = self.0.get_mut(&node) {
-            kept.file = FilePages::Here;
+            kept.file = if is_there { FilePages::Here } else { FilePages::Absent };
         }
     }
 
-    /// Forgets `node` where its file is in memory, now that nobody has it open. Returns whether it was.
-    pub(super) fn give_way(&mut self, node: u64) -> bool {
-        let gives_way = self.0.get(&node).is_some_and(|kept| kept.file == FilePages::Here);
-        if gives_way {
-            self.forgotten(node);
-        }
-        gives_way
+    /// Returns whether the file of `node` is in memory too, as far as is known.
+    pub(super) fn are_in_file(&self, node: u64) -> bool {
+        self.file(node) == FilePages::Here
+    }
+
+    fn file(&self, node: u64) -> FilePages {
+        self.0.get(&node).map(|kept| kept.file).unwrap_or_default()
     }
 
     /// Notes that it has nothing of `node`.
@@ -114,19 +119,33 @@ mod tests {
     }
 
     #[test]
-    fn page_in_is_due_once_for_what_the_kernel_has_and_gives_way_when_it_has_come() {
+    fn page_in_is_due_once_for_what_the_kernel_has_and_again_where_it_came_to_nothing() {
         let mut pages = Pages::default();
         pages.given(2, SMALLEST - 1);
         assert!(!pages.page_in(2, SMALLEST) && !pages.page_in(2, SMALLEST - 1));
         pages.given(2, 1);
-        assert!(!pages.give_way(2));
-        assert!(pages.page_in(2, SMALLEST) && !pages.page_in(2, SMALLEST));
-        pages.paged_in(3);
-        assert!(!pages.give_way(2) && !pages.give_way(3));
-        pages.paged_in(2);
-        assert!(!pages.page_in(2, SMALLEST));
-        assert!(pages.has_all(2, SMALLEST) && pages.give_way(2));
-        assert!(!pages.has_all(2, SMALLEST) && !pages.give_way(2));
+        assert!(!pages.is_due(2, SMALLEST));
+        for is_there in [false, true] {
+            assert!(pages.page_in(2, SMALLEST) && !pages.page_in(2, SMALLEST));
+            assert!(pages.is_due(2, SMALLEST) && !pages.are_in_file(2));
+            pages.page_in_ended(2, is_there);
+            assert_eq!(pages.are_in_file(2), is_there);
+        }
+        assert!(!pages.page_in(2, SMALLEST) && !pages.is_due(2, SMALLEST));
+        pages.page_in_ended(3, true);
+        assert!(!pages.are_in_file(3));
+    }
+
+    #[test]
+    fn page_in_is_not_due_any_more_where_pages_are_missed() {
+        let mut pages = Pages::default();
+        pages.given(2, SMALLEST);
+        assert!(pages.page_in(2, SMALLEST));
+        pages.missed(2, SMALLEST / FEW + 1);
+        assert!(!pages.is_due(2, SMALLEST));
+        pages.forgotten(2);
+        pages.page_in_ended(2, true);
+        assert!(!pages.are_in_file(2));
     }
 
     #[test]

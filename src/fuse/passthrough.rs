@@ -20,6 +20,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fuser::{BackingId, InitFlags, KernelConfig, ReplyOpen};
 use parking_lot::Mutex;
@@ -27,7 +29,7 @@ use rustix::io::Errno;
 
 use super::convert;
 use super::invalidate::Invalidator;
-use super::page_in::{Next, PageIn};
+use super::page_in::{PageIn, Progress, is_in_memory};
 use super::pages::Pages;
 use crate::fs::{Content, Opened};
 
@@ -39,6 +41,10 @@ const DEPTH_ON_OVERLAY: u32 = 2;
 
 /// `f_type` of statfs(2) for overlayfs (linux/magic.h).
 const OVERLAYFS: u64 = 0x794c_7630;
+
+/// No cache file is brought into memory before the kernel has asked for nothing for so long: who looks at an object once more, or
+/// at the next one, is not held up.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// See the module documentation.
 #[derive(Debug, Default)]
@@ -79,8 +85,7 @@ impl Passthrough {
     /// No thread can be started.
     pub(super) fn start_page_in(&self, invalidator: Arc<Invalidator>) -> io::Result<()> {
         if self.off.get().is_none() {
-            let inodes = Arc::clone(&self.inodes);
-            let started = PageIn::start(invalidator, move |node| inodes.lock().paged_in(node))?;
+            let started = PageIn::start(invalidator, Arc::clone(&self.inodes))?;
             self.page_in.get_or_init(|| started);
         }
         Ok(())
@@ -120,11 +125,10 @@ impl Passthrough {
 
     /// Has `file` brought into memory, if what the kernel has of it is in other pages.
     fn look_again(&self, node: u64, file: &File, size: u64) {
-        if let Some(page_in) = self.page_in.get()
-            && self.inodes.lock().pages.page_in(node, size)
-            && let Ok(file) = file.try_clone()
-        {
-            page_in.queue(node, Next::PageIn(file));
+        let Some(page_in) = self.page_in.get().filter(|_| self.off.get().is_none()) else { return };
+        let mut inodes = self.inodes.lock();
+        if inodes.pages.page_in(node, size) && !page_in.queue(node, file) {
+            inodes.pages.page_in_ended(node, false);
         }
     }
 
@@ -136,11 +140,7 @@ impl Passthrough {
 
     /// Counts a close.
     pub(super) fn closed(&self, node: u64) {
-        if self.inodes.lock().close(node)
-            && let Some(page_in) = self.page_in.get()
-        {
-            page_in.queue(node, Next::DropPages);
-        }
+        self.inodes.lock().close(node);
     }
 
     /// Notes that the kernel has asked for so many bytes of `node`, and was given them.
@@ -202,6 +202,8 @@ struct Inodes<B> {
     /// What it has open; those that are not here are idle.
     open: HashMap<u64, Use<B>>,
     pages: Pages,
+    /// When the kernel last asked for anything that is counted here.
+    used: Instant,
 }
 
 #[derive(Debug)]
@@ -223,7 +225,7 @@ enum Reads {
 
 impl<B> Default for Inodes<B> {
     fn default() -> Self {
-        Self { open: HashMap::new(), pages: Pages::default() }
+        Self { open: HashMap::new(), pages: Pages::default(), used: Instant::now() }
     }
 }
 
@@ -236,6 +238,7 @@ impl<B> Inodes<B> {
         size: Option<u64>,
         register: impl FnOnce(&File) -> Option<Arc<B>>,
     ) -> Option<Way<B>> {
+        self.used = Instant::now();
         match (self.open.get_mut(&node), content) {
             (Some(Use::Daemon(n, _)), _) => {
                 *n += 1;
@@ -270,20 +273,28 @@ impl<B> Inodes<B> {
             }
             Content::Partial | Content::Complete => Reads::Fill,
             Content::Verified(file) => {
-                if size.is_some_and(|size| self.pages.has_all(node, size)) {
-                    Reads::Miss
-                } else if let Some(id) = register(file) {
+                let kept = size.filter(|size| self.pages.has_all(node, *size));
+                let in_pages_only = kept.is_some_and(|size| !self.is_in_file(node, file, size));
+                if !in_pages_only && let Some(id) = register(file) {
                     self.pages.forgotten(node); // as above
                     return (Way::Past(Arc::clone(&id)), Use::Past(id, 1));
-                } else {
-                    Reads::Fill
                 }
+                if kept.is_some() { Reads::Miss } else { Reads::Fill }
             }
         };
         (Way::Daemon, Use::Daemon(1, reads))
     }
 
+    /// Returns whether `file`, of `size` bytes, was brought into memory and is still there.
+    fn is_in_file(&mut self, node: u64, file: &File, size: u64) -> bool {
+        if self.pages.are_in_file(node) && !is_in_memory(file, size) {
+            self.pages.page_in_ended(node, false);
+        }
+        self.pages.are_in_file(node)
+    }
+
     fn read(&mut self, node: u64, bytes: u64) {
+        self.used = Instant::now();
         match self.open.get(&node) {
             Some(Use::Daemon(_, Reads::Fill)) => self.pages.given(node, bytes),
             Some(Use::Daemon(_, Reads::Miss)) => self.pages.missed(node, bytes),
@@ -291,21 +302,41 @@ impl<B> Inodes<B> {
         }
     }
 
-    /// Counts a close. Returns whether the kernel's pages of the inode are of no more use.
-    fn close(&mut self, node: u64) -> bool {
-        let Some(Use::Daemon(n, _) | Use::Past(_, n)) = self.open.get_mut(&node) else { return false };
+    fn close(&mut self, node: u64) {
+        self.used = Instant::now();
+        let Some(Use::Daemon(n, _) | Use::Past(_, n)) = self.open.get_mut(&node) else { return };
         *n = n.saturating_sub(1);
-        let last = *n == 0;
-        if last {
+        if *n == 0 {
             self.open.remove(&node);
         }
-        last && self.pages.give_way(node)
+    }
+}
+
+impl<B: Send + Sync + 'static> Progress for Arc<Mutex<Inodes<B>>> {
+    fn wait_for_turn(&self, node: u64, size: u64) -> bool {
+        loop {
+            let rest = {
+                let inodes = self.lock();
+                if !inodes.pages.is_due(node, size) {
+                    return false;
+                }
+                QUIET.saturating_sub(inodes.used.elapsed())
+            };
+            if rest.is_zero() {
+                return true;
+            }
+            thread::sleep(rest);
+        }
     }
 
-    /// Notes that the cache file of `node` is in memory. Returns as [`Inodes::close`].
-    fn paged_in(&mut self, node: u64) -> bool {
-        self.pages.paged_in(node);
-        !self.open.contains_key(&node) && self.pages.give_way(node)
+    fn ended(&self, node: u64, is_there: bool) -> bool {
+        let mut inodes = self.lock();
+        inodes.pages.page_in_ended(node, is_there);
+        let give_way = inodes.pages.are_in_file(node) && !inodes.open.contains_key(&node);
+        if give_way {
+            inodes.pages.forgotten(node);
+        }
+        give_way
     }
 }
 
@@ -375,24 +406,27 @@ mod tests {
 
     #[test]
     fn open_of_what_was_brought_into_memory_is_past_the_daemon_once_nobody_has_it_open() {
-        let mut inodes = Inodes::default();
-        let look =
-            |inodes: &mut Inodes<u32>| inodes.open(2, &verified(), Some(SMALLEST), |_| Some(Arc::new(7)));
-        for brought_while_open in [true, false] {
-            inodes.open(2, &Content::Partial, Some(SMALLEST), |_| None);
-            inodes.read(2, SMALLEST);
-            inodes.close(2);
-            assert_eq!(look(&mut inodes), Some(Way::Daemon));
-            assert!(inodes.pages.page_in(2, SMALLEST));
-            if brought_while_open {
-                assert!(!inodes.paged_in(2));
-                assert_eq!(look(&mut inodes), Some(Way::Daemon));
-                assert!(!inodes.close(2) && inodes.close(2));
-            } else {
-                assert!(!inodes.close(2) && inodes.paged_in(2));
+        let shared = Arc::new(Mutex::new(Inodes::default()));
+        let look = || shared.lock().open(2, &verified(), Some(SMALLEST), |_| Some(Arc::new(7)));
+        let close = || shared.lock().close(2);
+        for idle in [true, false] {
+            shared.lock().open(2, &Content::Partial, Some(SMALLEST), |_| None);
+            shared.lock().read(2, SMALLEST);
+            close();
+            assert_eq!(look(), Some(Way::Daemon));
+            assert!(shared.lock().pages.page_in(2, SMALLEST));
+            if idle {
+                close();
             }
-            assert_eq!(look(&mut inodes), past(7));
-            assert!(!inodes.close(2) && !inodes.paged_in(2));
+            assert_eq!(shared.ended(2, true), idle);
+            if !idle {
+                assert_eq!(look(), Some(Way::Daemon));
+                close();
+                close();
+            }
+            assert_eq!(look(), past(7));
+            close();
+            assert!(!shared.ended(2, true));
         }
     }
 

@@ -131,27 +131,73 @@ fn s7_4_what_was_just_read_is_read_again_in_memory_and_past_the_daemon_once_it_i
     past_the_daemon(&mount, || assert!(read_without_pages(&mount, "documents/a.pdf") == data));
 }
 
+/// Starts a mount with `data`, reads it once, and opens it once more, as `held`, until its cache file is in memory.
+fn looked_at_again(data: &[u8]) -> (TestMount, Actor) {
+    let mount = Setup::new(Kind::S3).object("documents/a.pdf", data).start();
+    let mut reader = mount.actor();
+    reader.run(RESIDENT);
+    read_first(&mount, "documents/a.pdf", data);
+    reader.run("held = os.open(p('documents/a.pdf'), os.O_RDONLY)");
+    eventually("its cache file is in memory", || mount.log().contains("is in memory"));
+    (mount, reader)
+}
+
 #[test]
 fn s7_4_what_is_looked_at_again_is_brought_into_memory_and_read_past_the_daemon_from_then_on() {
     if !only_as_root() {
         return;
     }
     let data = content(10, 20 * MIB + 4321);
-    let mount = Setup::new(Kind::S3).object("documents/a.pdf", data.clone()).start();
-    let mut reader = mount.actor();
-    reader.run(RESIDENT);
-    read_first(&mount, "documents/a.pdf", &data);
-    assert!(!mount.log().contains("is in memory"), "it was looked at once only");
-    reader.run("held = os.open(p('documents/a.pdf'), os.O_RDONLY)");
-    eventually("its cache file is in memory", || mount.log().contains("is in memory"));
-    // whoever has it open stays on his way, and so do those who come meanwhile
+    let (mount, mut reader) = looked_at_again(&data);
+    // whoever has it open stays on his way
     has_pages(&mut reader, "documents/a.pdf", data.len());
-    past_the_daemon(&mount, || assert!(mount.read("documents/a.pdf") == data));
     reader.run("os.close(held)");
     no_handles(&mount);
-    // the pages of the mount are dropped, those of the cache file are there
     has_pages(&mut reader, "documents/a.pdf", data.len());
     past_the_daemon(&mount, || assert!(read_without_pages(&mount, "documents/a.pdf") == data));
+}
+
+#[test]
+fn s7_4_what_was_brought_into_memory_and_is_not_there_any_more_is_read_from_the_pages_that_are() {
+    if !only_as_root() {
+        return;
+    }
+    let data = content(11, 20 * MIB + 4321);
+    let (mount, mut reader) = looked_at_again(&data);
+    let file = cache_file(&mount, data.len());
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    reader.run("os.close(held)");
+    no_handles(&mount);
+    has_pages(&mut reader, "documents/a.pdf", data.len());
+    let before = through_daemon(&mount);
+    assert!(read_without_pages(&mount, "documents/a.pdf") == data);
+    assert!(through_daemon(&mount) > before, "it was opened past the daemon");
+}
+
+#[test]
+fn s7_4_pages_of_the_mount_are_dropped_when_the_cache_file_is_in_memory_and_nobody_has_it_open() {
+    if !only_as_root() {
+        return;
+    }
+    let data = content(12, 20 * MIB + 4321);
+    let mount = Setup::new(Kind::S3).object("documents/a.pdf", &data).start();
+    read_first(&mount, "documents/a.pdf", &data);
+    assert!(mount.read("documents/a.pdf") == data);
+    eventually("its cache file is in memory", || mount.log().contains("is in memory"));
+    no_handles(&mount);
+    let cleared = mount.cli(&["cache", "clear", mount.path("").to_str().unwrap()]);
+    assert!(cleared.status.success(), "{}", String::from_utf8_lossy(&cleared.stderr));
+    let before = cache_stat(&mount, "fetched_bytes");
+    assert!(mount.read("documents/a.pdf") == data);
+    assert!(cache_stat(&mount, "fetched_bytes") >= before + data.len() as u64, "the kernel has kept pages");
+}
+
+/// Returns the cache file of `size` bytes.
+fn cache_file(mount: &TestMount, size: usize) -> File {
+    let dirs = fs::read_dir(mount.cache().join("objects")).unwrap();
+    let mut files = dirs.flat_map(|dir| fs::read_dir(dir.unwrap().path()).unwrap()).map(|f| f.unwrap());
+    let found = files.find(|file| file.metadata().unwrap().len() == size as u64);
+    File::open(found.unwrap().path()).unwrap()
 }
 
 /// Opens the file at `path`, of `size` bytes, as `reader`, and asserts that the kernel has its pages. A host may have it drop
