@@ -5,7 +5,7 @@
 //! (`cache/direct_io.rs`). The kernel does not say what it drops; but it asks again for what it misses, and forgets an inode
 //! together with its pages.
 //!
-//! At a look at it again the cache's file is brought into memory, too ([`super::page_in`]). Once it is there, and nobody has
+//! After a look at it again the cache's file is brought into memory, too ([`super::page_in`]). Once it is there, and nobody has
 //! the object open, the pages from the daemon are of no more use.
 
 use std::collections::HashMap;

@@ -6,7 +6,7 @@
 //! closed here is closed there.
 //!
 //! Of an object that has just been read through the daemon the kernel has the pages. It is opened through the daemon again
-//! for as long as it has them, which then sees no read of it; see [`Pages`]. At that look the cache file is brought into
+//! for as long as it has them, which then sees no read of it; see [`Pages`]. After that look the cache file is brought into
 //! memory, for a later one; see [`PageIn`].
 //!
 //! # Invariants
