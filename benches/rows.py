@@ -46,7 +46,7 @@ def rows():
         Row("sequential, disk cache, page cache dropped", "weed", "seq_warm", "MB/s", native),
         Row("the same after a remount", "weed", "seq_remounted", "MB/s", native),
         Row("sequential, page cache, right after the cold read", "weed", "seq_again", "MB/s", native),
-        Row("sequential, page cache, some seconds later", "weed", "seq_later", "MB/s", native),
+        Row("sequential, page cache, 5 s later", "weed", "seq_later", "MB/s", native),
         Row("random 4 KiB cold, the first 200: all", "weed", "rand_first_total", "s", raw, True),
         Row("random 4 KiB cold, the first 200: p50", "weed", "rand_first_p50", "ms", raw, True),
         Row("random 4 KiB cold, 10 s", "weed", "rand_cold", "IOPS", Target(1.0, "peers")),
