@@ -107,10 +107,14 @@ impl Passthrough {
         };
         let size = size_of(&opened.content);
         // Decided and registered under one lock: two opens must not register the file twice.
-        let way = self.inodes.lock().open(node, &opened.content, size, register);
-        if let (Some(Way::Daemon), Content::Verified(file), Some(size)) = (&way, &opened.content, size) {
-            self.look_again(node, file, size);
-        }
+        let way = {
+            let mut inodes = self.inodes.lock();
+            let way = inodes.open(node, &opened.content, size, register);
+            if let (Some(Way::Daemon), Content::Verified(file), Some(size)) = (&way, &opened.content, size) {
+                self.look_again(&mut inodes.pages, node, file, size);
+            }
+            way
+        };
         let fh = fuser::FileHandle(opened.fh);
         match way {
             Some(Way::Daemon) => reply.opened(fh, convert::open_flags(&opened.content)),
@@ -124,11 +128,10 @@ impl Passthrough {
     }
 
     /// Has `file` brought into memory, if what the kernel has of it is in other pages.
-    fn look_again(&self, node: u64, file: &File, size: u64) {
+    fn look_again(&self, pages: &mut Pages, node: u64, file: &File, size: u64) {
         let Some(page_in) = self.page_in.get().filter(|_| self.off.get().is_none()) else { return };
-        let mut inodes = self.inodes.lock();
-        if inodes.pages.page_in(node, size) && !page_in.queue(node, file) {
-            inodes.pages.page_in_ended(node, false);
+        if pages.page_in(node, size) && !page_in.queue(node, file) {
+            pages.page_in_ended(node, false);
         }
     }
 

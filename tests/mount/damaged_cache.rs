@@ -3,23 +3,15 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::passthrough::{big, cache_stat, no_handles, passthrough, past_the_daemon, through_daemon, warm};
+use crate::passthrough::{
+    big, cache_files, cache_stat, no_handles, passthrough, past_the_daemon, through_daemon, warm,
+};
 use crate::support::mount::{Kind, Setup, TestMount, eventually};
 use crate::support::s3server::{Fault, When};
 
 const PATH: &str = "documents/a.pdf";
-
-/// Returns the files of the one cached object: its content, and the map of what of it is there.
-fn cache_files(mount: &TestMount) -> (PathBuf, PathBuf) {
-    let shards = fs::read_dir(mount.cache().join("objects")).unwrap().flatten();
-    let mut files: Vec<PathBuf> =
-        shards.flat_map(|shard| fs::read_dir(shard.path()).unwrap()).map(|f| f.unwrap().path()).collect();
-    files.sort_by_key(|path| path.extension().is_some());
-    let [data, map] = files.try_into().unwrap();
-    (data, map)
-}
 
 /// A way of a disk to go bad, and whether it is told of: where nothing usable is left, it is as if nothing were cached.
 type Damage = (&'static str, fn(&Path, &Path), bool);

@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::support::actor::Actor;
@@ -27,6 +28,23 @@ pub fn cache_stat(mount: &TestMount, name: &str) -> u64 {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let stat: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     stat[name].as_u64().unwrap()
+}
+
+/// Drops what is cached and not open.
+#[track_caller]
+fn clear_cache(mount: &TestMount) {
+    let out = mount.cli(&["cache", "clear", mount.path("").to_str().unwrap()]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// Returns the files of the one cached object: its content, and the map of what of it is there.
+pub fn cache_files(mount: &TestMount) -> (PathBuf, PathBuf) {
+    let shards = fs::read_dir(mount.cache().join("objects")).unwrap().flatten();
+    let mut files: Vec<PathBuf> =
+        shards.flat_map(|shard| fs::read_dir(shard.path()).unwrap()).map(|f| f.unwrap().path()).collect();
+    files.sort_by_key(|path| path.extension().is_some());
+    let [data, map] = files.try_into().unwrap();
+    (data, map)
 }
 
 /// Returns whether `passthrough` is on, and what `status` says of it.
@@ -164,7 +182,7 @@ fn s7_4_what_was_brought_into_memory_and_is_not_there_any_more_is_read_from_the_
     }
     let data = content(11, 20 * MIB + 4321);
     let (mount, mut reader) = looked_at_again(&data);
-    let file = cache_file(&mount, data.len());
+    let file = File::open(cache_files(&mount).0).unwrap();
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
     reader.run("os.close(held)");
     no_handles(&mount);
@@ -185,19 +203,10 @@ fn s7_4_pages_of_the_mount_are_dropped_when_the_cache_file_is_in_memory_and_nobo
     assert!(mount.read("documents/a.pdf") == data);
     eventually("its cache file is in memory", || mount.log().contains("is in memory"));
     no_handles(&mount);
-    let cleared = mount.cli(&["cache", "clear", mount.path("").to_str().unwrap()]);
-    assert!(cleared.status.success(), "{}", String::from_utf8_lossy(&cleared.stderr));
+    clear_cache(&mount);
     let before = cache_stat(&mount, "fetched_bytes");
     assert!(mount.read("documents/a.pdf") == data);
     assert!(cache_stat(&mount, "fetched_bytes") >= before + data.len() as u64, "the kernel has kept pages");
-}
-
-/// Returns the cache file of `size` bytes.
-fn cache_file(mount: &TestMount, size: usize) -> File {
-    let dirs = fs::read_dir(mount.cache().join("objects")).unwrap();
-    let mut files = dirs.flat_map(|dir| fs::read_dir(dir.unwrap().path()).unwrap()).map(|f| f.unwrap());
-    let found = files.find(|file| file.metadata().unwrap().len() == size as u64);
-    File::open(found.unwrap().path()).unwrap()
 }
 
 /// Opens the file at `path`, of `size` bytes, as `reader`, and asserts that the kernel has its pages. A host may have it drop
@@ -348,8 +357,7 @@ fn s7_4_22_file_that_is_read_past_the_daemon_stays_whatever_becomes_of_the_objec
     for name in ["b", "c"] {
         mount.read(&format!("documents/{name}.pdf"));
     }
-    let cleared = mount.cli(&["cache", "clear", mount.path("").to_str().unwrap()]);
-    assert!(cleared.status.success());
+    clear_cache(&mount);
     past_the_daemon(&mount, || assert!(whole(&open) == big(1)));
     // its file is taken away from below
     let name = fs::read_dir(mount.cache().join("objects")).unwrap().flatten().map(|e| e.path());
