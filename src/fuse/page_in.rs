@@ -93,12 +93,53 @@ fn bring(file: &File, is_wanted: impl FnOnce(u64) -> bool) -> io::Result<bool> {
 }
 
 /// Returns whether `file`, of `size` bytes, is in memory: all of it, going by some places, but for one of them. The host may
-/// drop what is cold, and a control group may have less memory than there is. Where the file system does not say, it is.
+/// drop what is cold, and a control group may have less memory than there is.
 pub(super) fn is_in_memory(file: &File, size: u64) -> bool {
+    missing(file, size) <= 1
+}
+
+/// Counts the places at which `file`, of `size` bytes, is not in memory, of [`SAMPLES`]; none where the file system does not
+/// say.
+fn missing(file: &File, size: u64) -> usize {
     let is_missing = |place: &u64| {
         let at = size / SAMPLES * place;
         let read = rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT);
         matches!(read, Err(Errno::AGAIN))
     };
-    (0..SAMPLES).filter(is_missing).count() <= 1
+    (0..SAMPLES).filter(is_missing).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: u64 = 8 * 1024 * 1024;
+
+    /// A file of `SIZE` bytes, of which nothing is in memory where it lies on a disk.
+    fn cold_file(dir: &tempfile::TempDir) -> File {
+        let path = dir.path().join("file");
+        std::fs::write(&path, vec![7; usize::try_from(SIZE).unwrap()]).unwrap();
+        let file = File::open(path).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        file
+    }
+
+    #[test]
+    fn brings_the_file() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap(); // on a disk, where /tmp may be memory
+        let file = cold_file(&dir);
+        bring(&file, |_| true).unwrap();
+        // a host may have the kernel drop some
+        assert!(missing(&file, SIZE) < 32);
+    }
+
+    #[test]
+    fn brings_nothing_that_is_not_wanted_or_has_been_evicted() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = cold_file(&dir);
+        assert!(!bring(&file, |_| false).unwrap());
+        drop(dir);
+        assert!(!bring(&file, |_| true).unwrap());
+    }
 }

@@ -33,6 +33,7 @@ mod interrupted;
 mod kernel;
 mod namespace;
 mod never_overwrite;
+mod page_cache;
 mod passthrough;
 mod posix;
 mod put_back;

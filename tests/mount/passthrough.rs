@@ -8,10 +8,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::actor::Actor;
 use crate::support::mount::{Kind, Setup, TestMount, content, eventually, sha};
 
-const MIB: usize = 1 << 20;
+pub const MIB: usize = 1 << 20;
 
 /// A user without rights.
 const NOBODY: u32 = 65534;
@@ -32,7 +31,7 @@ pub fn cache_stat(mount: &TestMount, name: &str) -> u64 {
 
 /// Drops what is cached and not open.
 #[track_caller]
-fn clear_cache(mount: &TestMount) {
+pub fn clear_cache(mount: &TestMount) {
     let out = mount.cli(&["cache", "clear", mount.path("").to_str().unwrap()]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
 }
@@ -66,22 +65,22 @@ pub fn through_daemon(mount: &TestMount) -> u64 {
 /// of it in the kernel's page cache.
 #[track_caller]
 pub fn warm(mount: &TestMount, path: &str, data: &[u8]) {
-    read_first(mount, path, data);
+    assert!(mount.read(path) == data, "{path} has other bytes");
+    on_disk(mount);
     // the kernel has to ask again, or nobody would know that it has lost the pages
     assert!(read_without_pages(mount, path) == data);
     no_handles(mount);
 }
 
-/// Reads a file through the mount and waits until all of it is on disk and verified, with nobody having it open.
+/// Waits until all that was read is on disk, with nobody having it open.
 #[track_caller]
-fn read_first(mount: &TestMount, path: &str, data: &[u8]) {
-    assert!(mount.read(path) == data, "{path} has other bytes");
+pub fn on_disk(mount: &TestMount) {
     eventually("it is on disk", || cache_stat(mount, "waiting_bytes") == 0);
     no_handles(mount);
 }
 
 /// Reads a file after the kernel has dropped what it had of it.
-fn read_without_pages(mount: &TestMount, path: &str) -> Vec<u8> {
+pub fn read_without_pages(mount: &TestMount, path: &str) -> Vec<u8> {
     let mut file = File::open(mount.path(path)).unwrap();
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
     let mut bytes = Vec::new();
@@ -103,166 +102,8 @@ pub fn past_the_daemon<T>(mount: &TestMount, work: impl FnOnce() -> T) -> T {
     result
 }
 
-fn only_as_root() -> bool {
+pub fn only_as_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-/// Counts the pages of an open file that the kernel has.
-const RESIDENT: &str = "
-def resident(fd, size):
-    import ctypes
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t] + 3 * [ctypes.c_int] + [ctypes.c_long]
-    libc.mincore.argtypes, libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p], [ctypes.c_void_p, ctypes.c_size_t]
-    place, pages = libc.mmap(None, size, 1, 1, fd, 0), (ctypes.c_ubyte * -(-size // 4096))()
-    assert libc.mincore(place, size, pages) == 0 and libc.munmap(place, size) == 0
-    return sum(page & 1 for page in pages)
-";
-
-#[test]
-fn s7_4_what_was_just_read_is_read_again_in_memory_and_past_the_daemon_once_it_is_not_there() {
-    if !only_as_root() {
-        return;
-    }
-    let data = content(7, 7 * MIB + 4321);
-    let mount = Setup::new(Kind::S3).object("documents/a.pdf", data.clone()).start();
-    let mut reader = mount.actor();
-    reader.run(RESIDENT);
-    read_first(&mount, "documents/a.pdf", &data);
-    has_pages(&mut reader, "documents/a.pdf", data.len());
-    no_handles(&mount);
-    // it loses a page now and then: that one comes from the daemon, the others are there still
-    reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
-    reader.run("os.posix_fadvise(fd, 4 << 20, 4096, os.POSIX_FADV_DONTNEED)");
-    let before = through_daemon(&mount);
-    assert_eq!(reader.text("os.pread(fd, 4096, 4 << 20).hex()"), hex::encode(&data[4 * MIB..][..4096]));
-    assert!(through_daemon(&mount) > before);
-    reader.run("os.close(fd)");
-    no_handles(&mount);
-    has_pages(&mut reader, "documents/a.pdf", data.len());
-    no_handles(&mount);
-    // all of them: through the daemon for as long as it is open, then past it
-    let before = through_daemon(&mount);
-    assert!(read_without_pages(&mount, "documents/a.pdf") == data);
-    assert!(through_daemon(&mount) > before);
-    no_handles(&mount);
-    past_the_daemon(&mount, || assert!(read_without_pages(&mount, "documents/a.pdf") == data));
-}
-
-/// Starts a mount with `data`, reads it once, and opens it once more, as `held`, until its cache file is in memory.
-fn looked_at_again(data: &[u8]) -> (TestMount, Actor) {
-    let mount = Setup::new(Kind::S3).object("documents/a.pdf", data).start();
-    let mut reader = mount.actor();
-    reader.run(RESIDENT);
-    read_first(&mount, "documents/a.pdf", data);
-    reader.run("held = os.open(p('documents/a.pdf'), os.O_RDONLY)");
-    eventually("its cache file is in memory", || mount.log().contains("is in memory"));
-    (mount, reader)
-}
-
-#[test]
-fn s7_4_what_is_looked_at_again_is_brought_into_memory_and_read_past_the_daemon_from_then_on() {
-    if !only_as_root() {
-        return;
-    }
-    let data = content(10, 20 * MIB + 4321);
-    let (mount, mut reader) = looked_at_again(&data);
-    // whoever has it open stays on his way
-    has_pages(&mut reader, "documents/a.pdf", data.len());
-    reader.run("os.close(held)");
-    no_handles(&mount);
-    has_pages(&mut reader, "documents/a.pdf", data.len());
-    past_the_daemon(&mount, || assert!(read_without_pages(&mount, "documents/a.pdf") == data));
-}
-
-#[test]
-fn s7_4_what_was_brought_into_memory_and_is_not_there_any_more_is_read_from_the_pages_that_are() {
-    if !only_as_root() {
-        return;
-    }
-    let data = content(11, 20 * MIB + 4321);
-    let (mount, mut reader) = looked_at_again(&data);
-    let file = File::open(cache_files(&mount).0).unwrap();
-    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
-    reader.run("os.close(held)");
-    no_handles(&mount);
-    has_pages(&mut reader, "documents/a.pdf", data.len());
-    let before = through_daemon(&mount);
-    assert!(read_without_pages(&mount, "documents/a.pdf") == data);
-    assert!(through_daemon(&mount) > before, "it was opened past the daemon");
-}
-
-#[test]
-fn s7_4_pages_of_the_mount_are_dropped_when_the_cache_file_is_in_memory_and_nobody_has_it_open() {
-    if !only_as_root() {
-        return;
-    }
-    let data = content(12, 20 * MIB + 4321);
-    let mount = Setup::new(Kind::S3).object("documents/a.pdf", &data).start();
-    read_first(&mount, "documents/a.pdf", &data);
-    assert!(mount.read("documents/a.pdf") == data);
-    eventually("its cache file is in memory", || mount.log().contains("is in memory"));
-    no_handles(&mount);
-    clear_cache(&mount);
-    let before = cache_stat(&mount, "fetched_bytes");
-    assert!(mount.read("documents/a.pdf") == data);
-    assert!(cache_stat(&mount, "fetched_bytes") >= before + data.len() as u64, "the kernel has kept pages");
-}
-
-/// Opens the file at `path`, of `size` bytes, as `reader`, and asserts that the kernel has its pages. A host may have it drop
-/// cold ones (`pageout` of DAMON, `admin-guide/mm/damon` of the kernel), which takes some of their neighbours along: all but
-/// a few.
-#[track_caller]
-fn has_pages(reader: &mut Actor, path: &str, size: usize) {
-    reader.run(&format!("fd = os.open(p('{path}'), os.O_RDONLY)"));
-    let pages = reader.run(&format!("resident(fd, {size})")).as_u64().unwrap();
-    reader.run("os.close(fd)");
-    let all = size.div_ceil(4096) as u64;
-    assert!(pages <= all && pages >= all - all / 64, "{pages} of {all} pages");
-}
-
-/// The first file that is looked up in a directory keeps its pages as well: its name is not news to the kernel.
-#[test]
-fn s7_4_pages_stay_from_open_to_open_where_the_kernel_does_not_read_the_cache() {
-    let data = content(9, 20 * MIB);
-    // too large for the cache, so it is never read past the daemon
-    let setup = Setup::new(Kind::S3).config("[cache]\ndisk = \"24MiB\"\n");
-    let mount = setup.object("documents/a.pdf", data.clone()).object("documents/b.pdf", "b").start();
-    let mut reader = mount.actor();
-    reader.run(RESIDENT);
-    assert!(mount.read("documents/a.pdf") == data);
-    no_handles(&mount);
-    has_pages(&mut reader, "documents/a.pdf", data.len());
-}
-
-#[test]
-fn s7_4_random_reader_that_stays_has_the_whole_object_in_the_page_cache() {
-    let data = content(8, 24 * MIB + 4321);
-    let mount = Setup::new(Kind::S3).object("documents/a.pdf", data.clone()).start();
-    let mut reader = mount.actor();
-    reader.run(RESIDENT);
-    reader.run("fd = os.open(p('documents/a.pdf'), os.O_RDONLY)");
-    // nobody reads ahead for it
-    reader.run("os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)");
-    let pages = data.len().div_ceil(4096);
-    let mut reads = 0_usize;
-    eventually("the kernel has all of it", || {
-        for _ in 0..20 {
-            let page = reads * 7_919 % pages;
-            let read = reader.text(&format!("os.pread(fd, 4096, {}).hex()", page * 4096));
-            assert!(
-                read == hex::encode(&data[page * 4096..data.len().min((page + 1) * 4096)]),
-                "page {page}"
-            );
-            reads += 1;
-        }
-        reader.run(&format!("resident(fd, {})", data.len())) == serde_json::json!(pages)
-    });
-    assert!(reads < pages / 2, "it has read all of it itself");
-    past_the_daemon(&mount, || assert!(reader.text("os.pread(fd, 1 << 30, 0).hex()") == hex::encode(&data)));
-    reader.run("os.close(fd)");
-    no_handles(&mount);
-    assert!(mount.read("documents/a.pdf") == data);
 }
 
 #[test]
