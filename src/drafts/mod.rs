@@ -1,7 +1,8 @@
 //! Bytes in: drafts become objects exactly once, and objects leave only by a delete that was meant.
 //!
 //! * [`staging`]: the files on this host that hold content which is not in the bucket yet.
-//! * [`draft`]: one such content in memory, with what is known of how it was written.
+//! * [`draft`]: one such content in memory.
+//! * [`known`]: the pure record of how it was written.
 //! * [`state`]: the pure decision of what a close means.
 //! * [`create`]: one object under one key, until it is sure whose it is.
 //! * [`seal`]: publishing under a free name, decided by the store.
@@ -20,6 +21,7 @@ pub mod deletes;
 pub mod draft;
 pub mod facts;
 pub mod guard;
+pub mod known;
 pub mod opens;
 pub mod queue;
 pub mod recovery;

@@ -2,7 +2,7 @@
 //!
 //! Drafts that asked for the same path are published in the order of their closes, one after the other (semantics 3.4).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::types::{Ino, Timestamp};
@@ -46,6 +46,8 @@ pub enum Next {
 #[derive(Debug, Default)]
 pub struct Queue {
     waiting: BTreeMap<(Timestamp, i64), Waiting>,
+    /// When each row of `waiting` was closed.
+    places: HashMap<i64, Timestamp>,
     under_way: BTreeSet<String>,
     failures: u32,
     paused_until: Option<Timestamp>,
@@ -55,12 +57,14 @@ impl Queue {
     /// Adds a draft, or gives it another time.
     pub fn add(&mut self, waiting: Waiting) {
         self.remove(waiting.row);
+        self.places.insert(waiting.row, waiting.closed_at);
         self.waiting.insert((waiting.closed_at, waiting.row), waiting);
     }
 
     /// Takes a draft out: it is being written again, or gone.
-    pub fn remove(&mut self, row: i64) {
-        self.waiting.retain(|(_, r), _| *r != row);
+    pub fn remove(&mut self, row: i64) -> Option<Waiting> {
+        let closed_at = self.places.remove(&row)?;
+        self.waiting.remove(&(closed_at, row))
     }
 
     /// Lets nobody wait for his time any more: the mount ends.
@@ -87,17 +91,17 @@ impl Queue {
         let mut earlier: BTreeSet<&str> = self.under_way.iter().map(String::as_str).collect();
         let mut soonest: Option<Timestamp> = None;
         let mut found = None;
-        for (place, waiting) in &self.waiting {
+        for waiting in self.waiting.values() {
             if !earlier.insert(&waiting.wanted) {
                 continue; // an older close of the same path comes first
             }
             if waiting.due_at <= now {
-                found = Some(*place);
+                found = Some(waiting.row);
                 break;
             }
             soonest = Some(soonest.map_or(waiting.due_at, |s| s.min(waiting.due_at)));
         }
-        let Some(waiting) = found.and_then(|place| self.waiting.remove(&place)) else {
+        let Some(waiting) = found.and_then(|row| self.remove(row)) else {
             return soonest.map_or(Next::Later, Next::At);
         };
         self.under_way.insert(waiting.wanted.clone());
@@ -114,7 +118,7 @@ impl Queue {
     /// Takes note at `now` that the store could not be reached, or, if `asked`, that it failed: all wait, longer each time.
     pub fn failed(&mut self, waiting: Waiting, now: Timestamp, asked: bool) {
         self.under_way.remove(&waiting.wanted);
-        self.waiting.insert((waiting.closed_at, waiting.row), waiting);
+        self.add(waiting);
         let pause = if asked {
             let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10));
             self.failures = self.failures.saturating_add(1);

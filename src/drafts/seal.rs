@@ -47,6 +47,16 @@ impl From<CatalogError> for SealError {
     }
 }
 
+/// Makes sure that the staging file has all of the content: an object is never short, whatever has happened to the disk.
+fn check_size(draft: &Draft, size: u64) -> Result<(), SealError> {
+    let there = draft.file().and_then(|file| file.metadata());
+    match there.map(|file| file.len()) {
+        Ok(there) if there == size => Ok(()),
+        Ok(there) => Err(SealError::Local(format!("staging file has {there} bytes, of {size}"))),
+        Err(e) => Err(SealError::Local(format!("staging file cannot be opened: {e}"))),
+    }
+}
+
 /// What a publish came to.
 #[derive(Debug, Clone)]
 pub struct Sealed {
@@ -128,6 +138,7 @@ impl Sealer {
             let k = draft.state.lock();
             (k.id.clone(), k.row, k.size, k.mtime_set.then_some(k.mtime), k.beside.clone())
         };
+        check_size(draft, size)?;
         let sha256 = self.digest(draft).await?;
         let body = self.body(draft, &id, size).await?;
         let record =

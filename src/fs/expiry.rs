@@ -38,7 +38,8 @@ impl Filesystem {
         if !draft.state.lock().scratch {
             return;
         }
-        if let Err(e) = draft.file.set_modified(SystemTime::from(Clock.now())) {
+        let noted = draft.file().and_then(|file| file.set_modified(SystemTime::from(Clock.now())));
+        if let Err(e) = noted {
             tracing::debug!("the use of a scratch file could not be noted: {e}");
         }
     }

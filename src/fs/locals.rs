@@ -6,7 +6,8 @@ use tokio::time::timeout;
 
 use super::{Attr, Caller, Filesystem, FsError, FsResult, join, process_of};
 use crate::catalog::{DraftRow, DraftState, Entry, Kind, NewEntry, Shown};
-use crate::drafts::draft::{Draft, Known, Origin};
+use crate::drafts::draft::Draft;
+use crate::drafts::known::{Known, Origin};
 use crate::types::{Clock, DraftId, ETag, Ino, ObjectKey};
 
 /// A draft or scratch file that is about to be made.
@@ -55,8 +56,7 @@ impl Filesystem {
 
     /// Builds the in-memory side of a draft that the catalog knows.
     fn take_up(&self, entry: &Entry, record: &DraftRow) -> FsResult<Draft> {
-        let file = self.staging.reopen(&record.id)?;
-        let size = file.metadata()?.len();
+        let size = std::fs::metadata(self.staging.path(&record.id))?.len();
         let owner = entry.uid.unwrap_or(self.options.ownership.uid);
         let mut known = Known::new(record.id.clone(), entry.row, record.maker, owner, record.made_at);
         if size > 0 {
@@ -75,7 +75,7 @@ impl Filesystem {
         known.mtime = record.mtime_set.unwrap_or(entry.mtime);
         known.mtime_set = record.mtime_set.is_some();
         known.set_aside = matches!(record.state, DraftState::Failed | DraftState::Interrupted);
-        Ok(Draft::new(entry.ino, file, known))
+        Ok(Draft::new(entry.ino, Arc::clone(&self.staging), None, known))
     }
 
     /// Makes a draft or scratch file.
@@ -125,7 +125,7 @@ impl Filesystem {
         known.listed = listed;
         known.origin = new.origin;
         known.size = size;
-        let draft = Arc::new(Draft::new(entry.ino, file, known));
+        let draft = Arc::new(Draft::new(entry.ino, Arc::clone(&self.staging), Some(file), known));
         self.locals.lock().insert(entry.ino, Arc::clone(&draft));
         self.misses.lock().remove(&(new.parent, entry.name.clone()));
         tracing::debug!(
@@ -260,14 +260,14 @@ impl Filesystem {
         let Origin::Object { key, etag, size } = origin else { return Ok(()) };
         self.staging.reserve(size, size)?;
         let version = crate::cache::Version { key, etag, size };
-        self.reader.read_whole_to(&version, None, &draft.file).await?;
+        self.reader.read_whole_to(&version, None, &*draft.file()?).await?;
         draft.state.lock().note_origin_copied();
         Ok(())
     }
 
     /// Fills a draft that was just made with all of `from`. Returns the size.
     pub(super) async fn fill(&self, draft: &Draft, from: std::fs::File) -> FsResult<u64> {
-        let to = draft.file.try_clone()?;
+        let to = draft.file()?;
         let size = from.metadata()?.len();
         self.staging.reserve(size, size)?;
         let copied = tokio::task::spawn_blocking(move || copy_whole(&from, &to)).await;

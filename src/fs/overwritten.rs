@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::locals::NewLocal;
 use super::{Caller, Filesystem, FsError, FsResult, join};
 use crate::catalog::Kind;
-use crate::drafts::draft::{Draft, Origin, digest_of};
+use crate::drafts::draft::{Draft, digest_of};
 use crate::drafts::guard::Overwritten;
+use crate::drafts::known::Origin;
 use crate::types::{Clock, DraftId, Ino, ObjectKey};
 
 impl Filesystem {

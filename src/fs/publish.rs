@@ -8,7 +8,8 @@ use super::locals::NewLocal;
 use super::{Filesystem, FsError, FsResult, join};
 use crate::cache::Version;
 use crate::catalog::{DraftState, Entry, Kind};
-use crate::drafts::draft::{Draft, Origin};
+use crate::drafts::draft::Draft;
+use crate::drafts::known::Origin;
 use crate::drafts::seal::{SealError, Sealed};
 use crate::store::StoreError;
 use crate::types::{Clock, DraftId, Ino, ObjectKey};
@@ -66,9 +67,8 @@ impl Filesystem {
     /// Waits until the bytes of the staging file, and its name, are on the disk.
     pub(super) async fn sync_content(&self, draft: &Arc<Draft>) -> FsResult<()> {
         let (content, staging) = (Arc::clone(draft), Arc::clone(&self.staging));
-        let synced =
-            tokio::task::spawn_blocking(move || content.file.sync_data().and_then(|()| staging.sync_dir()))
-                .await;
+        let sync = move || content.file()?.sync_data().and_then(|()| staging.sync_dir());
+        let synced = tokio::task::spawn_blocking(sync).await;
         match synced {
             Ok(Ok(())) => Ok(()),
             Ok(Err(e)) => {
@@ -241,6 +241,7 @@ impl Filesystem {
             }
             (known.id.clone(), known.row, hide)
         };
+        draft.rest();
         let entry = self.catalog.entry_by_row(row)?;
         self.catalog.set_draft_state(&id, state, Some(reason), hide, Clock.now())?;
         let path = match &entry {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::ops::{Mode, Opened};
 use super::{Caller, Filesystem, FsError, FsResult, process_of};
 use crate::catalog::Entry;
-use crate::drafts::draft::{Draft, Known};
+use crate::drafts::draft::Draft;
+use crate::drafts::known::Known;
 use crate::types::Ino;
 
 impl Filesystem {
@@ -33,7 +34,7 @@ impl Filesystem {
             return Err(FsError::InUse);
         };
         self.notices.entry_changed_told(entry.parent, &entry.name).await;
-        let opened = self.attach(&draft, caller, mode, false);
+        let opened = self.attach(&draft, caller, mode, false).inspect_err(|_| self.drop_unused(draft.ino))?;
         if mode.truncate
             && let Err(e) = self.truncate_local(&draft, Some(process_of(caller)), 0).await
         {
@@ -78,7 +79,7 @@ impl Filesystem {
             self.forget_local(&spare)?;
         }
         let Some(known) = taken else { return Ok(None) };
-        let new = Arc::new(Draft::new(entry.ino, old.file.try_clone()?, known));
+        let new = Arc::new(Draft::new(entry.ino, Arc::clone(&self.staging), None, known));
         let mut locals = self.locals.lock();
         locals.remove(&draft);
         locals.insert(entry.ino, Arc::clone(&new));

@@ -1,5 +1,6 @@
 //! Semantics 3.4, 3.6, 3.11, 8.3, 10.2, 10.3: what is acknowledged waits for its maker, or for the store, and is never lost.
 
+use std::fs;
 use std::time::Duration;
 
 use crate::support::actor::{Actor, sh};
@@ -75,6 +76,84 @@ fn s3_11_queue_survives_a_killed_daemon_and_a_mount_without_the_store() {
     let both: [(&str, &[u8]); 2] =
         [("documents/a.pdf", &content(1, 5000)), ("documents/before.pdf", &content(9, 5000))];
     mount.expect_objects(&both);
+    mount.stop();
+}
+
+/// 3.11: of those that wait, however many, only the few that are on their way to the store hold a descriptor of the daemon;
+/// a closed scratch file holds none.
+#[test]
+fn s3_11_files_that_wait_hold_no_descriptor() {
+    let mut mount = Setup::new(Kind::S3).config(QUICK).start();
+    cut(&mount);
+    mount.actor().run("for i in range(40): write(p(f'documents/{i}.pdf'), b'content of %d' % i)");
+    mount.actor().run("for i in range(40): write(p(f'documents/{i}.pdf.part'), b'scratch')");
+    assert_eq!(mount.drafts("queued"), 40);
+    eventually("they are closed", || open_staging_files(&mount) <= 4);
+    mount.kill();
+    mount.start();
+    let size = "sum(os.stat(p(f'documents/{i}.pdf')).st_size for i in range(40))";
+    assert_eq!(mount.actor().run(size), 510);
+    assert!(open_staging_files(&mount) <= 4);
+    mount.server().faults().clear();
+    settled(&mount);
+    let objects: Vec<_> =
+        (0..40).map(|i| (format!("documents/{i}.pdf"), format!("content of {i}"))).collect();
+    let objects: Vec<_> = objects.iter().map(|(key, data)| (key.as_str(), data.as_bytes())).collect();
+    mount.expect_objects(&objects);
+    mount.stop();
+}
+
+fn open_staging_files(mount: &TestMount) -> usize {
+    let open = fs::read_dir(format!("/proc/{}/fd", mount.pid().as_raw_pid())).unwrap();
+    let open = open.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+    open.filter(|file| file.starts_with(mount.state().join("staging"))).count()
+}
+
+/// 3.11, 3.14, 10.3: a draft whose content cannot be opened keeps the mount from nothing, and holds up no other. When it can
+/// be, it is retried.
+#[test]
+fn s3_11_draft_that_cannot_be_opened_is_failed_and_the_others_are_published() {
+    let mut mount = Setup::new(Kind::S3).config(QUICK).start();
+    cut(&mount);
+    writer(&mount, "documents/a.pdf", 1);
+    let file = fs::read_dir(mount.state().join("staging")).unwrap().next().unwrap().unwrap().path();
+    writer(&mount, "documents/b.pdf", 2);
+    assert_eq!(mount.drafts("queued"), 2);
+    mount.kill();
+    let elsewhere = mount.host("elsewhere");
+    fs::rename(&file, &elsewhere).unwrap();
+    fs::create_dir(&file).unwrap();
+    mount.start();
+    mount.server().faults().clear();
+    eventually("the other is published", || mount.keys() == ["documents/b.pdf"]);
+    eventually("it has failed", || mount.drafts("failed") == 1);
+    assert_eq!(mount.names("documents"), ["a.pdf", "b.pdf"]);
+    assert_eq!(mount.actor().fails("read(p('documents/a.pdf'))"), "EIO");
+    assert!(mount.has_event(&["failed", "documents/a.pdf", "Is a directory"]));
+    mount.stop();
+    fs::remove_dir(&file).unwrap();
+    fs::rename(&elsewhere, &file).unwrap();
+    mount.start();
+    let id = file.file_name().unwrap().to_str().unwrap();
+    let retried = mount.cli(&["drafts", "retry", mount.path("").to_str().unwrap(), id]);
+    assert!(retried.status.success(), "{}", String::from_utf8_lossy(&retried.stderr));
+    eventually("it is published", || mount.keys().len() == 2);
+    mount.expect_objects(&[("documents/a.pdf", &content(1, 5000)), ("documents/b.pdf", &content(2, 5000))]);
+    mount.stop();
+}
+
+/// 3.13: never a short object, also where something has happened to the content after it was acknowledged.
+#[test]
+fn s3_13_draft_whose_content_is_not_whole_is_not_published() {
+    let mut mount = Setup::new(Kind::S3).config(QUICK).start();
+    cut(&mount);
+    writer(&mount, "documents/a.pdf", 1);
+    let file = fs::read_dir(mount.state().join("staging")).unwrap().next().unwrap().unwrap().path();
+    fs::File::options().write(true).open(file).unwrap().set_len(100).unwrap();
+    mount.server().faults().clear();
+    eventually("it has failed", || mount.drafts("failed") == 1);
+    assert!(mount.has_event(&["failed", "documents/a.pdf", "100 bytes, of 5000"]));
+    assert!(mount.keys().is_empty());
     mount.stop();
 }
 

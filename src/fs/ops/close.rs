@@ -143,6 +143,7 @@ impl Filesystem {
         if last || last_writer {
             self.released(draft, last, last_writer).await;
         }
+        draft.rest();
     }
 
     /// Nobody has the draft open any more (`last`), or nobody for writing (`last_writer`): the end of a reader decides nothing.

@@ -6,7 +6,8 @@ use tokio::time::timeout;
 
 use super::open::{Mode, Opened};
 use crate::catalog::{CatalogError, Entry, Kind, Shown};
-use crate::drafts::draft::{Draft, Origin};
+use crate::drafts::draft::Draft;
+use crate::drafts::known::Origin;
 use crate::fs::locals::NewLocal;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, Looked, join, process_of};
 use crate::layout::FilePlacement;
@@ -44,7 +45,7 @@ impl Filesystem {
             let draft = self.make_file(new)?;
             let made = open_mode.write && draft.state.lock().note_made(process_of(caller));
             // before anybody can think that nobody wants it
-            let opened = self.attach(&draft, caller, open_mode, made);
+            let opened = self.attach(&draft, caller, open_mode, made)?;
             (draft, opened)
         };
         let unanswered = self.unanswered(&opened);

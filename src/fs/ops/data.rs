@@ -9,7 +9,8 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::cache::Version;
-use crate::drafts::draft::{Draft, Origin};
+use crate::drafts::draft::Draft;
+use crate::drafts::known::Origin;
 use crate::fs::handle::Handle;
 use crate::fs::{Filesystem, FsError, FsResult};
 use crate::layout::FilePlacement;
@@ -126,7 +127,7 @@ impl Filesystem {
         let written = self
             .staging
             .reserve(data.len() as u64, growth)
-            .and_then(|()| draft.file.write_all_at(data, offset))
+            .and_then(|()| draft.file()?.write_all_at(data, offset))
             .map_err(FsError::from);
         if let Err(e) = written {
             draft.state.lock().write_error = true;
@@ -200,7 +201,7 @@ impl Filesystem {
         if size > before {
             self.staging.reserve(0, size - before)?;
         }
-        draft.file.set_len(size)?;
+        draft.file()?.set_len(size)?;
         {
             let mut known = draft.state.lock();
             known.note_truncate(size, opener.is_none(), Clock.now());

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::close::close_facts;
 use crate::cache::Version;
 use crate::catalog::{Entry, Kind, Shown};
-use crate::drafts::draft::{Draft, Origin};
+use crate::drafts::draft::Draft;
+use crate::drafts::known::Origin;
 use crate::drafts::state::{CloseAction, on_release};
 use crate::fs::attr::check_access;
 use crate::fs::handle::Handle;
@@ -199,7 +200,7 @@ impl Filesystem {
             if forgotten {
                 return Err(FsError::Stale); // what was written to it would be lost; the path leads elsewhere now
             }
-            self.attach(&draft, caller, mode, false)
+            self.attach(&draft, caller, mode, false)?
         };
         // Only now: until there is a handle, the redirect is what keeps the draft.
         self.redirects.arrived(caller.tid, draft.ino);
@@ -217,21 +218,25 @@ impl Filesystem {
     }
 
     /// Adds a handle on a draft, which was just `made` with it or not.
-    pub(in crate::fs) fn attach(&self, draft: &Arc<Draft>, caller: Caller, mode: Mode, made: bool) -> Opened {
+    pub(in crate::fs) fn attach(
+        &self,
+        draft: &Arc<Draft>,
+        caller: Caller,
+        mode: Mode,
+        made: bool,
+    ) -> FsResult<Opened> {
         let opener = process_of(caller);
-        let hand = {
-            let mut known = draft.state.lock();
-            known.handles += 1;
+        let hand = draft.add_handle(|known| {
             if mode.write {
                 known.writers.push(opener);
                 self.queue.lock().remove(known.row); // its last close puts it there again
             }
             made || (mode.truncate && known.size > 0)
-        };
+        })?;
         Self::note_use(draft);
         let handle =
             Handle::Draft { draft: Arc::clone(draft), writable: mode.write, opener, hand: hand.into() };
-        Opened { fh: self.handles.add(handle), content: Content::Draft }
+        Ok(Opened { fh: self.handles.add(handle), content: Content::Draft })
     }
 
     /// Returns whether O_TRUNC would cost another process its content: it is writing, about to, or has saved (3.4).

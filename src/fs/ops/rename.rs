@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::catalog::{DraftState, Entry, Kind, NewPlace, Shown};
-use crate::drafts::draft::{Draft, Origin};
+use crate::drafts::draft::Draft;
+use crate::drafts::known::Origin;
 use crate::fs::attr::check_access;
 use crate::fs::locals::NewLocal;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, Looked, Want, join, process_of};
@@ -432,7 +433,13 @@ impl Filesystem {
             None => self.make_local(new)?,
             Some(_) => self.make_beside(new)?,
         };
-        let size = match self.fill(&draft, scratch.file.try_clone()?).await {
+        // opened for this copy: one that is shared has one position, and a link that was given up may still be copying
+        let source_id = scratch.state.lock().id.clone();
+        let filled = match self.staging.reopen(&source_id) {
+            Ok(from) => self.fill(&draft, from).await,
+            Err(e) => Err(e.into()),
+        };
+        let size = match filled {
             Ok(size) => size,
             Err(e) => {
                 self.forget_local(&draft)?;

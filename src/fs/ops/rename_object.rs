@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::catalog::{Entry, Kind, PendingDelete, Shown};
-use crate::drafts::draft::Origin;
 use crate::drafts::facts::{content_type, facts};
+use crate::drafts::known::Origin;
 use crate::drafts::seal::free_alternative;
 use crate::fs::locals::NewLocal;
 use crate::fs::{Caller, Filesystem, FsError, FsResult, deleter, join, process_of};
