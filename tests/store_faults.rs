@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cairnfs::store::{
-    Multipart, ObjectMeta, ObjectStore, S3Settings, S3Store, S3Timeouts, StoreError, UploadBody, retry,
+    Multipart, ObjectMeta, ObjectStore, S3Settings, S3Store, S3Timeouts, StoreError, UploadBody, Watched,
+    retry,
 };
 use cairnfs::types::{ByteRange, ETag};
 use support::data::{body, collect, full_meta, key, list_all, noise, read, sha256};
@@ -480,6 +481,18 @@ async fn forbidden_prefix_is_refused_and_others_are_not() {
     denied(store.list("secret/", true, None, None).await.unwrap_err());
     store.create(&key("documents/a"), &body("x"), &ObjectMeta::default()).await.unwrap();
     store.list("documents/", true, None, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn request_by_which_an_outage_becomes_known_is_not_sent_again() {
+    let server = S3Server::start();
+    let store = Watched::new(Arc::new(own_store(&server).await), Duration::ZERO);
+    server.faults().inject(When::default(), Fault::Cut, 100);
+    server.faults().forget();
+    let k = key("a");
+    let found = retry::retry(Duration::from_secs(20), || store.head(&k)).await;
+    assert!(matches!(found, Err(StoreError::Down(_))), "{found:?}");
+    assert_eq!(server.faults().requests().len(), 1);
 }
 
 #[tokio::test]

@@ -69,10 +69,15 @@ impl Queue {
 
     /// Lets nobody wait for his time any more: the mount ends.
     pub fn hurry(&mut self, now: Timestamp) {
-        self.paused_until = None;
         for waiting in self.waiting.values_mut() {
             waiting.due_at = waiting.due_at.min(now);
         }
+        self.shorten_pause(now);
+    }
+
+    /// Lets the store be asked again soon, however long it has failed.
+    pub fn shorten_pause(&mut self, now: Timestamp) {
+        self.paused_until = self.paused_until.map(|until| until.min(now.plus(FIRST_PAUSE)));
     }
 
     /// Returns whether nobody waits and nobody is under way.
@@ -191,6 +196,19 @@ mod tests {
         let Next::Publish(w) = queue.next(now.plus(Duration::from_secs(1))) else { panic!() };
         queue.done(&w);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn end_of_the_mount_shortens_a_pause_and_leaves_one() {
+        let mut queue = Queue::default();
+        queue.add(waiting(1, "a", 0, 50));
+        queue.hurry(at(0));
+        for now in [0, 10, 20, 30].map(at) {
+            let Next::Publish(w) = queue.next(now) else { panic!("nothing at {now:?}") };
+            queue.failed(w, now, true);
+            queue.shorten_pause(now);
+            assert_eq!(queue.next(now), Next::At(now.plus(FIRST_PAUSE)));
+        }
     }
 
     #[test]

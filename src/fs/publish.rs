@@ -167,6 +167,7 @@ impl Filesystem {
         let (maker, asked_by, idle) = {
             let mut k = draft.state.lock();
             k.asked = Some(sealed.wanted.clone());
+            k.queued = false;
             (k.maker, k.asked_by, k.handles == 0)
         };
         self.saved_as.note(asked_by, &sealed.wanted, &sealed.key);

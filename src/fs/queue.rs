@@ -48,13 +48,12 @@ impl Filesystem {
     /// Acknowledges a draft that the store did not take since it cannot be reached, and queues it.
     pub(super) async fn queue_unreachable(&self, draft: &Arc<Draft>, why: &StoreError) -> FsResult<()> {
         self.save(draft).await?;
-        let (id, row) = {
+        let (id, row, news) = {
             let mut k = draft.state.lock();
-            k.queued = true;
-            (k.id.clone(), k.row)
+            (k.id.clone(), k.row, !std::mem::replace(&mut k.queued, true))
         };
         self.catalog.set_draft_state(&id, DraftState::Queued, Some(&why.to_string()), false, Clock.now())?;
-        if let Some(entry) = self.catalog.entry_by_row(row)? {
+        if news && let Some(entry) = self.catalog.entry_by_row(row)? {
             tracing::warn!(
                 "{}: queued until the store answers: {why}",
                 self.path_of(entry.parent, &entry.name)
@@ -132,8 +131,10 @@ impl Filesystem {
         Ok(attempt)
     }
 
-    /// Waits until the queue is empty, hurrying those whose time has not come.
+    /// Waits until the queue is empty, hurrying those whose time has not come; who comes later is not late
+    /// ([`Self::enqueue`]).
     pub(super) async fn empty_queue(&self) {
+        self.queue.lock().hurry(Clock.now());
         loop {
             let moved = self.queue_moved.notified();
             tokio::pin!(moved);
@@ -143,7 +144,7 @@ impl Filesystem {
                 if queue.is_empty() {
                     return;
                 }
-                queue.hurry(Clock.now());
+                queue.shorten_pause(Clock.now());
             }
             self.queue_changed.notify_one();
             moved.await;

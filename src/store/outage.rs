@@ -100,7 +100,7 @@ impl Outage {
         if state.last_answer.is_some_and(|answer| answer >= began) {
             return false; // it answers others: this is about one object
         }
-        if state.failing.as_ref().is_some_and(|f| f.ask_at.is_some()) {
+        if state.failing.as_ref().is_some_and(|failing| failing.ask_at.is_some()) {
             return false; // known; when to ask next stays as it is
         }
         let news = state.failing.is_none();
@@ -121,6 +121,11 @@ impl Outage {
             state.since = Clock.now();
         }
         news
+    }
+
+    /// Returns whether an outage has begun and not ended.
+    pub(super) fn is_known(&self) -> bool {
+        self.state.lock().failing.as_ref().is_some_and(|failing| failing.ask_at.is_some())
     }
 
     /// Returns whether the store answers.

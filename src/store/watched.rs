@@ -51,8 +51,14 @@ impl Watched {
                 }
             }
         }
-        let result = request.await.map_err(away);
-        self.note(result)
+        let result = self.note(request.await.map_err(away));
+        // Who would ask again is told at once, and does not wait for that.
+        result.map_err(|e| match e {
+            StoreError::Unavailable(reason) | StoreError::Tls(reason) if self.outage.is_known() => {
+                StoreError::Down(reason)
+            }
+            e => e,
+        })
     }
 
     /// Notes how a request ended: only a request that found nobody counts against the store.

@@ -51,6 +51,10 @@ fn s3_11_unreachable_store_queues_the_draft() {
     assert_eq!(mount.names("documents"), ["a.pdf"]);
     assert!(mount.read("documents/a.pdf") == content(1, 5000));
     assert_eq!(state_of(&mut mount.actor(), "documents/a.pdf"), "queued");
+    // opened and left as it is: it is still queued, once
+    mount.actor().run("os.close(os.open(p('documents/a.pdf'), os.O_RDWR))");
+    eventually("it is closed", || open_staging_files(&mount) == 0);
+    assert_eq!(mount.log().matches("documents/a.pdf: queued").count(), 1, "{}", mount.log());
     assert!(mount.keys().is_empty());
     mount.server().faults().clear();
     settled(&mount);

@@ -10,7 +10,7 @@ use crate::drafts::state::{CloseAction, CloseFacts, on_flush, on_release};
 use crate::fs::handle::Handle;
 use crate::fs::process::{self, Holds};
 use crate::fs::{Caller, Filesystem, FsError, FsResult};
-use crate::types::{Ino, ProcessId};
+use crate::types::{Clock, Ino, ProcessId};
 
 /// The longest look into `/proc`: the kernel makes it wait for a process in `execve`, which may be waiting for us.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
@@ -148,9 +148,10 @@ impl Filesystem {
 
     /// Nobody has the draft open any more (`last`), or nobody for writing (`last_writer`): the end of a reader decides nothing.
     async fn released(&self, draft: &Arc<Draft>, last: bool, last_writer: bool) {
-        let (published, unlinked, set_aside, publishing, beside) = {
+        let (published, unlinked, set_aside, publishing, beside, queued) = {
             let k = draft.state.lock();
-            (k.published, k.unlinked, k.set_aside, k.publishing, k.beside.is_some())
+            let queued = k.queued && !k.unsaved;
+            (k.published, k.unlinked, k.set_aside, k.publishing, k.beside.is_some(), queued)
         };
         let decided = published || unlinked || publishing || set_aside;
         let done = if decided && !last {
@@ -173,11 +174,17 @@ impl Filesystem {
                 CloseAction::Nothing | CloseAction::Wait => Ok(()),
                 _ if !last_writer => Ok(()),
                 CloseAction::Save => self.save(draft).await,
-                CloseAction::Publish if self.options.publish_after.is_zero() => {
+                CloseAction::Publish if !self.options.publish_after.is_zero() => {
+                    self.publish_after_a_while(draft).await
+                }
+                CloseAction::Publish if queued => {
+                    self.enqueue(draft, Clock.now()); // again, where somebody had it open for writing
+                    Ok(())
+                }
+                CloseAction::Publish => {
                     self.publish_later(draft);
                     Ok(())
                 }
-                CloseAction::Publish => self.publish_after_a_while(draft).await,
                 CloseAction::Interrupt(reason) => self.interrupt(draft, reason).await,
             }
         };
