@@ -123,6 +123,13 @@ pub fn holds(p: ProcessId, inos: &[Ino], device: &str) -> Holds {
     Holds::No
 }
 
+/// Returns whether the process of the thread `tid` can be seen to have one of the inodes open for writing, as for [`holds`] but
+/// for its children.
+pub fn writes_itself(tid: u32, inos: &[Ino], device: &str) -> bool {
+    let wanted: Vec<String> = inos.iter().map(ToString::to_string).collect();
+    glance(tid).is_some_and(|seen| holds_itself(seen.tgid, &wanted, device, false) == Holds::Yes)
+}
+
 /// `spawned`: neither its mappings, which are its parent's, nor the descriptors that end with an execve count.
 fn holds_itself(pid: u32, wanted: &[String], device: &str, spawned: bool) -> Holds {
     let pid = living_thread(pid);

@@ -15,6 +15,7 @@ impl Filesystem {
     /// What the catalog or the staging directory says.
     pub fn recover(self: &Arc<Self>) -> FsResult<()> {
         let records = self.catalog.drafts()?;
+        let mut queued = 0;
         for record in &records {
             let path = self.staging.path(&record.id);
             let found = match std::fs::metadata(&path) {
@@ -25,7 +26,12 @@ impl Filesystem {
                     continue;
                 }
             };
-            self.recover_one(record, plan(record, found))?;
+            let what = plan(record, found);
+            queued += usize::from(what == Recovery::Queue);
+            self.recover_one(record, what)?;
+        }
+        if queued > 0 {
+            tracing::info!("files of an earlier run that wait to be published: {queued}");
         }
         self.look_for_all_overwritten()
     }
@@ -105,7 +111,7 @@ impl Filesystem {
             Recovery::Queue => {
                 let Some(entry) = self.catalog.entry_by_row(record.row)? else { return Ok(()) };
                 let Some(draft) = self.local(entry.ino)? else { return Ok(()) };
-                tracing::info!("{}: taken up from an earlier run", self.path_of(entry.parent, &entry.name));
+                tracing::debug!("{}: taken up from an earlier run", self.path_of(entry.parent, &entry.name));
                 self.enqueue(&draft, Clock.now());
                 Ok(())
             }

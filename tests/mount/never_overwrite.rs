@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::actor::Actor;
+use crate::support::actor::{Actor, sh};
 use crate::support::mount::{Kind, Setup, TestMount, content, eventually};
 use crate::support::s3server::{Fault, When};
 
@@ -219,6 +219,31 @@ fn s3_4_saved_draft_is_not_truncated_by_another() {
         ("documents/a_*.pdf", b"of another"),
         ("documents/a_*.pdf", b"renamed"),
     ]);
+    mount.stop();
+}
+
+/// 3.4: `/dev/stderr` and its like open a descriptor anew, by no name. Who has it for writing goes on with the draft, as on any
+/// file system; nobody else gets it that way.
+#[test]
+fn s3_4_descriptor_is_opened_anew_and_truncated_by_who_has_it_for_writing_only() {
+    let mut mount = Setup::new(Kind::Dir).start();
+    let script = "{ echo out; sh -c 'echo error > /dev/stderr'; echo more; } > \"$1\" 2>&1";
+    let on_host = mount.host("log.txt");
+    for path in [&on_host, &mount.path("documents/log.txt")] {
+        assert_eq!(sh(script, &[path]), "");
+    }
+    let log = std::fs::read(on_host).unwrap();
+    mount.expect_objects(&[("documents/log.txt", &log)]);
+
+    let (mut a, mut b) = (mount.actor(), mount.actor());
+    a.run("fd = os.open(p('documents/a.txt'), WRITE_NEW); write_all(fd, b'from a')");
+    let another = a.text("f'/proc/{os.getpid()}/fd/{fd}'");
+    assert_eq!(b.fails(&format!("os.open('{another}', os.O_WRONLY | os.O_TRUNC)")), "ETXTBSY");
+    b.run("r = os.open(p('documents/a.txt'), os.O_RDONLY)");
+    assert_eq!(b.fails("os.open(f'/proc/self/fd/{r}', os.O_WRONLY | os.O_TRUNC)"), "ETXTBSY");
+    a.run("os.close(fd)");
+    mount.expect_objects(&[("documents/log.txt", &log), ("documents/a.txt", b"from a")]);
+    b.run("os.close(r)");
     mount.stop();
 }
 

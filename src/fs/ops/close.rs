@@ -100,16 +100,19 @@ impl Filesystem {
         Ok(self.catalog.entry_by_row(row)?.is_some_and(|entry| entry.shown == Shown::Hidden))
     }
 
+    /// Returns whether the caller's process can be seen to have a descriptor of the draft with which it can write.
+    pub(super) async fn writes_itself(&self, draft: &Arc<Draft>, caller: Caller) -> bool {
+        let (inos, device) = (shown_inos(draft), self.device().to_owned());
+        let look = tokio::task::spawn_blocking(move || process::writes_itself(caller.tid, &inos, &device));
+        matches!(tokio::time::timeout(LONGEST_LOOK, look).await, Ok(Ok(true)))
+    }
+
     /// Returns whether no process that opened the draft for writing, nor a child of one, can still write to it.
     pub(super) async fn nobody_holds(&self, draft: &Arc<Draft>) -> bool {
-        let (mut openers, beside_ino): (Vec<ProcessId>, _) = {
-            let k = draft.state.lock();
-            (k.writers.clone(), k.beside_ino)
-        };
+        let mut openers: Vec<ProcessId> = draft.state.lock().writers.clone();
         openers.sort_unstable_by_key(|p| (p.tgid, p.start));
         openers.dedup();
-        // The kernel shows whichever of the two it was last told.
-        let inos: Vec<Ino> = std::iter::once(draft.ino).chain(beside_ino).collect();
+        let inos = shown_inos(draft);
         let device = self.device().to_owned();
         // Reading /proc/<pid>/maps takes that process's memory lock: never on a thread that serves its page faults.
         let look = tokio::task::spawn_blocking(move || {
@@ -192,6 +195,11 @@ impl Filesystem {
             tracing::error!("a closed draft could not be put away: {e}");
         }
     }
+}
+
+/// The inode numbers of a draft that `/proc` may show: the kernel shows whichever of the two it was last told.
+fn shown_inos(draft: &Draft) -> Vec<Ino> {
+    std::iter::once(draft.ino).chain(draft.state.lock().beside_ino).collect()
 }
 
 pub(super) fn close_facts(draft: &Draft, by_opener: bool, last: bool) -> CloseFacts {

@@ -189,7 +189,16 @@ impl Filesystem {
             return self.redirect_to_draft(caller, entry, mode).await;
         }
         if mode.truncate && self.belongs_to_another(&draft, caller) {
-            return self.redirect_beside_draft(caller, entry);
+            match self.redirects.take_unfollowed(caller.tid, entry.parent, &entry.name) {
+                Second::None => return self.redirect_beside_draft(caller, entry),
+                // It has no path to walk: it opens a descriptor anew (`/dev/stderr`), its own or another's.
+                Second::NotFollowed(own) => {
+                    self.drop_unused(own);
+                    if !self.writes_itself(&draft, caller).await {
+                        return Err(FsError::InUse);
+                    }
+                }
+            }
         }
         let opened = {
             let _names = self.namespace.lock(); // a draft of which nothing came is forgotten under it
