@@ -7,7 +7,8 @@
 //! that no write falls between.
 //!
 //! # The staging file
-//! It is open while the draft has handles. One that waits for the store, however long, costs no descriptor.
+//! It is open while the draft has handles; without one, whoever uses it opens it for himself. So what waits for the store,
+//! however much and however long, costs no descriptor.
 
 use std::fs::File;
 use std::io;
@@ -33,12 +34,12 @@ pub struct Draft {
     /// Held while it is being published or fetched: one at a time.
     pub busy: tokio::sync::Mutex<()>,
     staging: Arc<Staging>,
-    /// The staging file, for reading and writing, where it is open. Locked before `state`.
+    /// The staging file, for reading and writing, while there are handles, or the first is to come. Locked before `state`.
     file: Mutex<Option<Arc<File>>>,
 }
 
 impl Draft {
-    /// Wraps what is known of a draft. Its staging file is `file`, or is opened when it is used.
+    /// Wraps what is known of a draft, whose content is in `staging`; in `file`, if it was just made.
     pub fn new(ino: Ino, staging: Arc<Staging>, file: Option<File>, known: Known) -> Self {
         Self {
             ino,
@@ -50,37 +51,35 @@ impl Draft {
         }
     }
 
-    /// Returns the staging file, opened if need be.
+    /// Returns the staging file.
     ///
     /// # Errors
     /// What the host file system says.
     pub fn file(&self) -> io::Result<Arc<File>> {
-        self.opened(&mut self.file.lock())
+        self.opened(&self.file.lock())
     }
 
-    fn opened(&self, file: &mut Option<Arc<File>>) -> io::Result<Arc<File>> {
+    fn opened(&self, file: &Option<Arc<File>>) -> io::Result<Arc<File>> {
         if let Some(file) = file {
             return Ok(Arc::clone(file));
         }
         let id = self.state.lock().id.clone();
-        let opened = Arc::new(self.staging.reopen(&id)?);
-        *file = Some(Arc::clone(&opened));
-        Ok(opened)
+        Ok(Arc::new(self.staging.reopen(&id)?))
     }
 
-    /// Counts a handle more, of which `note` takes note, and returns what that says. The file stays open from here on.
+    /// Counts a handle more, of which `note` takes note, and returns what that says.
     ///
     /// # Errors
     /// What the host file system says; nothing is counted then.
     pub fn add_handle<T>(&self, note: impl FnOnce(&mut Known) -> T) -> io::Result<T> {
         let mut file = self.file.lock();
-        self.opened(&mut file)?;
+        *file = Some(self.opened(&file)?);
         let mut known = self.state.lock();
         known.handles += 1;
         Ok(note(&mut known))
     }
 
-    /// Closes the staging file, unless somebody has the draft open.
+    /// Closes the staging file, unless there are handles.
     pub fn rest(&self) {
         let mut file = self.file.lock();
         if self.state.lock().handles == 0 {

@@ -52,9 +52,13 @@ fn check_size(draft: &Draft, size: u64) -> Result<(), SealError> {
     let there = draft.file().and_then(|file| file.metadata());
     match there.map(|file| file.len()) {
         Ok(there) if there == size => Ok(()),
-        Ok(there) => Err(SealError::Local(format!("staging file has {there} bytes, of {size}"))),
-        Err(e) => Err(SealError::Local(format!("staging file cannot be opened: {e}"))),
+        Ok(there) => Err(SealError::Local(format!("the staging file has {there} bytes, of {size}"))),
+        Err(e) => Err(unreadable(&e)),
     }
+}
+
+fn unreadable(e: &std::io::Error) -> SealError {
+    StoreError::io("the staging file cannot be read", e).into()
 }
 
 /// What a publish came to.
@@ -288,20 +292,19 @@ impl Sealer {
         tokio::task::spawn_blocking(move || draft.digest())
             .await
             .map_err(|e| SealError::Local(e.to_string()))?
-            .map_err(|e| SealError::Local(format!("staging file cannot be read: {e}")))
+            .map_err(|e| unreadable(&e))
     }
 
     async fn body(&self, draft: &Arc<Draft>, id: &DraftId, size: u64) -> Result<UploadBody, SealError> {
-        let unreadable = |e: String| SealError::Local(format!("staging file cannot be read: {e}"));
         if size > IN_MEMORY_BYTES {
             return Ok(UploadBody::File { path: self.staging.path(id), size });
         }
         let draft = Arc::clone(draft);
-        let len = usize::try_from(size).map_err(|e| unreadable(e.to_string()))?;
+        let len = usize::try_from(size).map_err(|e| SealError::Local(e.to_string()))?;
         let bytes = tokio::task::spawn_blocking(move || draft.read(0, len))
             .await
-            .map_err(|e| unreadable(e.to_string()))?
-            .map_err(|e| unreadable(e.to_string()))?;
+            .map_err(|e| SealError::Local(e.to_string()))?
+            .map_err(|e| unreadable(&e))?;
         Ok(UploadBody::Bytes(bytes.into()))
     }
 

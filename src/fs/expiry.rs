@@ -52,7 +52,9 @@ impl Filesystem {
             let listed = self.catalog.entry_by_row(record.row)?.filter(|e| e.shown == Shown::Listed);
             let Some(entry) = listed else { continue };
             let Some(draft) = self.local(entry.ino)? else { continue };
-            self.expire_one(&entry, &draft, now).await?;
+            if let Err(e) = self.expire_one(&entry, &draft, now).await {
+                tracing::warn!("{}: unused, and could not be put aside: {e}", record.wanted);
+            }
         }
         Ok(())
     }

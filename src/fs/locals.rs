@@ -267,12 +267,14 @@ impl Filesystem {
 
     /// Fills a draft that was just made with all of `from`. Returns the size.
     pub(super) async fn fill(&self, draft: &Draft, from: std::fs::File) -> FsResult<u64> {
+        let _busy = draft.busy.lock().await; // half of it is not published
         let to = draft.file()?;
         let size = from.metadata()?.len();
         self.staging.reserve(size, size)?;
         let copied = tokio::task::spawn_blocking(move || copy_whole(&from, &to)).await;
         let size = copied.map_err(|e| FsError::Io(e.to_string()))??;
         draft.state.lock().note_copied(size, Clock.now());
+        draft.rest();
         Ok(size)
     }
 }

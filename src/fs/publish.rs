@@ -61,13 +61,15 @@ impl Filesystem {
         known.closed_at = now;
         known.unsaved = false;
         known.saved = true;
+        drop(known);
+        draft.rest(); // one that was made without an open
         Ok(())
     }
 
     /// Waits until the bytes of the staging file, and its name, are on the disk.
     pub(super) async fn sync_content(&self, draft: &Arc<Draft>) -> FsResult<()> {
-        let (content, staging) = (Arc::clone(draft), Arc::clone(&self.staging));
-        let sync = move || content.file()?.sync_data().and_then(|()| staging.sync_dir());
+        let (content, staging) = (draft.file()?, Arc::clone(&self.staging));
+        let sync = move || content.sync_data().and_then(|()| staging.sync_dir());
         let synced = tokio::task::spawn_blocking(sync).await;
         match synced {
             Ok(Ok(())) => Ok(()),
@@ -242,7 +244,6 @@ impl Filesystem {
             }
             (known.id.clone(), known.row, hide)
         };
-        draft.rest();
         let entry = self.catalog.entry_by_row(row)?;
         self.catalog.set_draft_state(&id, state, Some(reason), hide, Clock.now())?;
         let path = match &entry {

@@ -41,7 +41,6 @@ impl Filesystem {
             let due_at = if draining { Clock.now() } else { due_at };
             queue.add(Waiting { row, ino: draft.ino, wanted, closed_at, due_at });
         }
-        draft.rest();
         self.queue_changed.notify_one();
     }
 
@@ -114,9 +113,7 @@ impl Filesystem {
         if busy || !listed {
             return Ok(Attempt::Done);
         }
-        let attempt = self.attempt(&draft).await;
-        draft.rest();
-        let attempt = attempt?;
+        let attempt = self.attempt(&draft).await?;
         if let Attempt::Unreachable(e) = &attempt {
             let (id, news) = {
                 let mut k = draft.state.lock();

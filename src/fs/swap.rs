@@ -11,7 +11,7 @@ use super::{Caller, Filesystem, FsError, FsResult, process_of};
 use crate::catalog::Entry;
 use crate::drafts::draft::Draft;
 use crate::drafts::known::Known;
-use crate::types::Ino;
+use crate::types::{Clock, Ino};
 
 impl Filesystem {
     /// Gives the inode of the object `entry` to the closed draft `draft` beside it, and opens it.
@@ -34,7 +34,12 @@ impl Filesystem {
             return Err(FsError::InUse);
         };
         self.notices.entry_changed_told(entry.parent, &entry.name).await;
-        let opened = self.attach(&draft, caller, mode, false).inspect_err(|_| self.drop_unused(draft.ino))?;
+        let opened = self.attach(&draft, caller, mode, false).inspect_err(|_| {
+            self.drop_unused(draft.ino);
+            if draft.state.lock().saved {
+                self.enqueue(&draft, Clock.now()); // it waits under another inode now
+            }
+        })?;
         if mode.truncate
             && let Err(e) = self.truncate_local(&draft, Some(process_of(caller)), 0).await
         {

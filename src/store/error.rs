@@ -78,8 +78,11 @@ impl StoreError {
         )
     }
 
-    /// Wraps an error of the host file system.
+    /// Wraps an error of the host file system. One that is short of something that comes back may be asked again.
     pub fn io(context: impl Into<String>, e: &std::io::Error) -> Self {
+        if matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) {
+            return Self::Unavailable(format!("{}: {e}", context.into()));
+        }
         Self::Io { context: context.into(), message: e.to_string(), errno: e.raw_os_error().unwrap_or(0) }
     }
 }

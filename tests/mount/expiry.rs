@@ -88,6 +88,26 @@ fn s6_3_2_unused_work_is_kept_aside_and_can_be_shown_again(kind: Kind) {
     mount.expect_objects(&[("documents/a.pdf", &content(1, 5000))]);
 }
 
+#[test]
+fn s6_3_unused_work_that_cannot_be_opened_holds_up_no_other() {
+    let mut mount = Setup::new(Kind::Dir).start();
+    fs::write(mount.path("documents/a.pdf.part"), content(1, 5000)).unwrap();
+    let first = staged(&mount).remove(0);
+    fs::write(mount.path("documents/b.pdf.part"), content(2, 10)).unwrap();
+    mount.stop();
+    age(&mount, 8 * DAY);
+    let then = first.metadata().unwrap().modified().unwrap();
+    fs::remove_file(&first).unwrap();
+    fs::create_dir(&first).unwrap();
+    File::open(&first).unwrap().set_modified(then).unwrap();
+    mount.start();
+    eventually("the other is out of its directory", || mount.names("documents") == ["a.pdf.part"]);
+    eventually("it is told", || {
+        mount.log().contains("documents/a.pdf.part: unused, and could not be put aside")
+    });
+    mount.stop();
+}
+
 fn s6_3_3_unused_empty_work_is_deleted(kind: Kind) {
     let mut mount = Setup::new(kind).start();
     fs::write(mount.path("documents/a.pdf.part"), "").unwrap();

@@ -107,6 +107,20 @@ fn s3_11_files_that_wait_hold_no_descriptor() {
     mount.stop();
 }
 
+/// The same of what is made, or changed, without being opened.
+#[test]
+fn s3_11_files_that_nobody_has_opened_hold_no_descriptor() {
+    let mut mount = Setup::new(Kind::Dir).object("documents/a.pdf", content(1, 5000)).start();
+    let mut user = mount.actor();
+    user.run("os.rename(p('documents/a.pdf'), p('documents/a.pdf~'))");
+    user.run("os.mknod(p('documents/b.pdf'), 0o100644)");
+    user.run("write(p('documents/c.part'), b'scratch'); os.truncate(p('documents/c.part'), 100)");
+    user.run("write(p('documents/d.part'), b''); os.link(p('documents/d.part'), p('documents/d.pdf'))");
+    eventually("none is open", || open_staging_files(&mount) == 0);
+    assert!(mount.read("documents/a.pdf~") == content(1, 5000));
+    mount.stop();
+}
+
 fn open_staging_files(mount: &TestMount) -> usize {
     let open = fs::read_dir(format!("/proc/{}/fd", mount.pid().as_raw_pid())).unwrap();
     let open = open.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());

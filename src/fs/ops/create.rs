@@ -88,6 +88,7 @@ impl Filesystem {
             let _names = self.namespace.lock();
             self.make_file(new)?
         };
+        draft.rest();
         let entry = self.catalog.entry(draft.ino)?.ok_or(FsError::Stale)?;
         self.looked(&entry)
     }

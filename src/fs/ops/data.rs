@@ -132,6 +132,7 @@ impl Filesystem {
         if let Err(e) = written {
             draft.state.lock().write_error = true;
             tracing::warn!("a write to a staging file failed: {e}");
+            cut_back(draft);
             return Err(e);
         }
         {
@@ -273,5 +274,14 @@ impl Filesystem {
         // another call on the same handle was first
         self.release(opened.fh).await;
         self.handles.get(fh).ok_or(FsError::BadHandle)
+    }
+}
+
+/// Takes away what a write that failed half-way has left behind the end. The kernel sends no other write that would end there
+/// meanwhile: it holds the inode's lock.
+fn cut_back(draft: &Draft) {
+    let size = draft.state.lock().size;
+    if let Err(e) = draft.file().and_then(|file| file.set_len(size)) {
+        tracing::warn!("a staging file is longer than what was written: {e}");
     }
 }

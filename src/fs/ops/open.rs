@@ -241,6 +241,10 @@ impl Filesystem {
                 self.queue.lock().remove(known.row); // its last close puts it there again
             }
             made || (mode.truncate && known.size > 0)
+        });
+        let hand = hand.map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => FsError::Stale, // it became an object a moment ago
+            _ => e.into(),
         })?;
         Self::note_use(draft);
         let handle =
