@@ -57,6 +57,12 @@ struct Failing {
     ask_at: Option<Instant>,
 }
 
+impl State {
+    fn is_outage(&self) -> bool {
+        self.failing.as_ref().is_some_and(|failing| failing.ask_at.is_some())
+    }
+}
+
 impl Outage {
     /// A store that counts as reachable. An outage begins when requests have failed for the time `after`.
     pub(super) fn new(after: Duration) -> Self {
@@ -100,7 +106,7 @@ impl Outage {
         if state.last_answer.is_some_and(|answer| answer >= began) {
             return false; // it answers others: this is about one object
         }
-        if state.failing.as_ref().is_some_and(|failing| failing.ask_at.is_some()) {
+        if state.is_outage() {
             return false; // known; when to ask next stays as it is
         }
         let news = state.failing.is_none();
@@ -125,7 +131,7 @@ impl Outage {
 
     /// Returns whether an outage has begun and not ended.
     pub(super) fn is_known(&self) -> bool {
-        self.state.lock().failing.as_ref().is_some_and(|failing| failing.ask_at.is_some())
+        self.state.lock().is_outage()
     }
 
     /// Returns whether the store answers.
