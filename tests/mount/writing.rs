@@ -229,6 +229,28 @@ fn s3_13_staging_with_room_again_takes_files_again() {
     mount.stop();
 }
 
+/// 3.13: what a write that failed half-way has left is no part of the file.
+#[test]
+fn s3_13_file_of_a_failed_write_is_written_anew() {
+    let disk = SmallDisk::new("16m");
+    let config = "[write]\nfree_floor = \"0B\"\n";
+    let mut mount = Setup::new(Kind::Dir).config(config).state(&disk.0.path().join("state")).start();
+    let mut actor = mount.actor();
+    actor.run("f = p('documents/a.pdf.part'); fd = os.open(f, WRITE_NEW)");
+    let ballast = disk.0.path().join("ballast");
+    let free = rustix::fs::statvfs(disk.0.path()).unwrap();
+    let most = usize::try_from(free.f_bavail * free.f_frsize).unwrap();
+    std::fs::write(&ballast, vec![0; most - 40_000]).unwrap();
+    // one request, of which the disk takes a part
+    assert_eq!(actor.fails("os.write(fd, content(1, 100_000))"), "ENOSPC");
+    actor.run("os.close(fd)");
+    std::fs::remove_file(&ballast).unwrap();
+    actor.run("write(f, content(2, 100)); os.rename(f, p('documents/a.pdf'))");
+    mount.expect_objects(&[("documents/a.pdf", &content(2, 100))]);
+    actor.leave();
+    mount.stop();
+}
+
 /// Errno table: over the domain's `max_size`.
 #[test]
 fn s1_6_file_over_the_largest_size_fails_the_write() {
