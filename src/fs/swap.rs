@@ -41,7 +41,7 @@ impl Filesystem {
             }
         })?;
         if mode.truncate
-            && let Err(e) = self.truncate_local(&draft, Some(process_of(caller)), 0).await
+            && let Err(e) = self.truncate_at_open(&draft, caller).await
         {
             self.release(opened.fh).await; // the kernel knows of no handle
             return Err(e);

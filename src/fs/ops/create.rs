@@ -55,7 +55,7 @@ impl Filesystem {
 
     async fn looked_at_new(&self, caller: Caller, draft: &Arc<Draft>, truncate: bool) -> FsResult<Looked> {
         if truncate {
-            self.truncate_local(draft, Some(process_of(caller)), 0).await?;
+            self.truncate_at_open(draft, caller).await?;
         }
         let entry = self.catalog.entry(draft.ino)?.ok_or(FsError::Stale)?;
         self.looked(&entry)

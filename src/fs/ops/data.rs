@@ -12,7 +12,7 @@ use crate::cache::Version;
 use crate::drafts::draft::Draft;
 use crate::drafts::known::Origin;
 use crate::fs::handle::Handle;
-use crate::fs::{Filesystem, FsError, FsResult};
+use crate::fs::{Caller, Filesystem, FsError, FsResult, process_of};
 use crate::layout::FilePlacement;
 use crate::read::OpenObject;
 use crate::types::{Clock, Ino, ProcessId};
@@ -169,6 +169,13 @@ impl Filesystem {
         if limit.is_some_and(|limit| size > limit) { Err(FsError::TooLarge) } else { Ok(()) }
     }
 
+    /// Empties a draft or scratch file that was opened with O_TRUNC: what failed before has to do with nothing that is in it.
+    pub(in crate::fs) async fn truncate_at_open(&self, draft: &Arc<Draft>, caller: Caller) -> FsResult<()> {
+        self.truncate_local(draft, Some(process_of(caller)), 0).await?;
+        draft.state.lock().write_error = false;
+        Ok(())
+    }
+
     /// Sets the size of a draft or scratch file, by a handle of `opener` or by its name alone.
     pub(in crate::fs) async fn truncate_local(
         &self,
@@ -265,7 +272,7 @@ impl Filesystem {
         if let Some(handle) = self.handles.get(fh) {
             return Ok(handle);
         }
-        let nobody = crate::fs::Caller { tid: 0, uid: 0, gid: 0 };
+        let nobody = Caller { tid: 0, uid: 0, gid: 0 };
         let flags = if self.local(ino)?.is_some() { libc::O_RDWR } else { libc::O_RDONLY };
         let opened = self.open(nobody, ino, flags).await.map_err(|_| FsError::BadHandle)?;
         if let Some(handle) = self.handles.renumber(opened.fh, fh) {

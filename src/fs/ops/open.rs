@@ -217,7 +217,7 @@ impl Filesystem {
             return Ok(opened);
         }
         let unanswered = self.unanswered(&opened);
-        let truncated = self.truncate_local(&draft, Some(process_of(caller)), 0).await;
+        let truncated = self.truncate_at_open(&draft, caller).await;
         unanswered.answer(truncated).await.map(|()| opened)
     }
 
